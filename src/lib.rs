@@ -1,0 +1,89 @@
+//! Decides whether I/O to a file may serve swap without deadlocking the machine, and proves it per file.
+//!
+//! A "yes" to swap is a promise made while memory is short. A wrong yes is a frozen machine or silent corruption,
+//! a wrong no is a user who goes back to guessing; and `swapon: Invalid argument` explains neither. This crate
+//! judges a swap area as Linux does, says why in one line, and gives a proof that the next layers can rest on.
+//!
+//! # How facts become a proof
+//!
+//! ```text
+//! first page ──► Header ──► Area (what the header claims, held against the file)
+//!                             │
+//! FileExtent, FileExtent … ──► Activation (one profile per kind of filesystem) ──► SwapMap (page → place)
+//!   claims: anyone may state         │                                              proof: only this door
+//!                                    └──► Reason (why not: code, class, errno, remedy)
+//! ```
+//!
+#![cfg_attr(feature = "alloc", doc = "```")]
+#![cfg_attr(not(feature = "alloc"), doc = "```ignore")]
+//! use swap_dio::{Activation, Area, Bytes, FileExtent, PageIndex, PageSize, Profile, Reason};
+//!
+//! # fn main() -> Result<(), Reason> {
+//! // What your filesystem knows of a file of 160 KiB: 100 KiB here, 60 KiB there.
+//! let extents = [(0, 1 << 20, 100 << 10), (100 << 10, 5 << 20, 60 << 10)];
+//!
+//! let area = Area::without_header(Bytes::new(160 << 10), PageSize::KIB_4)?;
+//! let mut activation = Activation::new(Profile::File, &area, Vec::new())?;
+//! for (logical, physical, length) in extents.map(|(l, p, n)| (Bytes::new(l), Bytes::new(p), Bytes::new(n))) {
+//!     activation.push(&FileExtent::written(logical, physical, length))?;
+//! }
+//! let map = activation.finish()?;
+//! assert_eq!(map.run(PageIndex::new(7))?.length().get(), 33); // one run of file pages, 7 to 39
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Two I/O models
+//!
+//! | | [`Model::Bio`] | [`Model::File`] |
+//! | --- | --- | --- |
+//! | swap I/O goes | to the device, by extents frozen at activation | through the filesystem (`swap_rw`) |
+//! | used by | ext4, XFS, btrfs, f2fs, fuseblk | NFS, SMB, a server over a file |
+//! | unwritten extents | fine: nobody reads through the file | refused: a transaction per write, zeros per read |
+//! | swap page n is | the n-th whole *physical* page | file page n |
+//!
+//! A live area never mixes the two: that reads back zeros, silently.
+//!
+//! # Scope
+//!
+//! It decides and explains. It does not activate swap, write to files, or fall back to buffered I/O (which would
+//! allocate). Requests, flags and completion are the next layer, and not in this version.
+//!
+//! The core is `no_std`, allocates nothing, does not panic on any input, and has no unsafe code.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `alloc` | by `std` | maps that own their memory ([`Vec`](https://doc.rust-lang.org/alloc/vec/)) |
+//! | `std` | yes | what needs an operating system below it |
+//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps` |
+//!
+//! No feature changes a decision that is made without it.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(all(feature = "linux", target_os = "linux")), forbid(unsafe_code))]
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+pub mod activation;
+pub mod extent;
+pub mod header;
+pub mod map;
+pub mod reason;
+pub mod unit;
+
+pub use activation::{Activation, Profile};
+pub use extent::{DeviceId, ExtentFlags, ExtentState, FileExtent, SwapExtent};
+pub use header::{Area, Backing, Header};
+pub use map::{Model, Slot, SwapMap, Tally, Totals};
+pub use reason::{Class, Reason, Verdict};
+pub use unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize, Sectors};

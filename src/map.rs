@@ -1,0 +1,161 @@
+//! The proof: where each page of a swap area lies, total over every page, and how far it runs on from there.
+//!
+//! Only a finished [`Activation`](crate::Activation) builds a [`SwapMap`], so having one means that every page of
+//! the area was judged. Lookup is a search of [`Slot`]s, a static tree of 192-byte nodes: 15 extents a leaf, 48
+//! children an inner node, 12.8 bytes an extent and 13.1 with the index. A million extents are three inner nodes
+//! (two of them always in cache) and one leaf away.
+//!
+//! Lengths are not stored: the map is total, so an extent ends where the next begins.
+//!
+//! Source: Linux v6.18, `mm/page_io.c:swap_folio_sector` and `mm/swapfile.c:offset_to_swap_extent`: there a page
+//! outside every extent is a `BUG()`, here it is [`Reason::OutsideArea`].
+
+mod bmap;
+mod cursor;
+mod store;
+
+pub use cursor::Cursor;
+pub(crate) use store::Facts;
+pub use store::{Slot, Slots, Store, Tally, Totals};
+
+use crate::extent::SwapExtent;
+use crate::reason::Reason;
+use crate::unit::{PageCount, PageIndex, PageSize};
+use store::Tree;
+
+/// Which way swap I/O goes, and so what a page of the area is a page of.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Model {
+    /// Straight to the device: swap page n is the n-th usable *physical* page.
+    Bio,
+    /// Through the filesystem (`swap_rw`): swap page n is file page n.
+    File,
+}
+
+/// Where every page of a swap area lies: a proof that only a finished activation gives.
+///
+/// # Invariants
+/// 1. Every page from 0 to `pages - 1` has exactly one target. 2. Extents ascend by swap page and no two
+///    neighbours could be one. 3. Page 0 is the header: mapped, as in the kernel, and never to be swapped to.
+#[derive(Clone, Copy, Debug)]
+pub struct SwapMap<S> {
+    slots: S,
+    tree: Tree,
+    facts: Facts,
+}
+
+/// A map that owns its memory.
+#[cfg(feature = "alloc")]
+pub type OwnedMap = SwapMap<alloc::vec::Vec<Slot>>;
+
+impl<S: Slots> SwapMap<S> {
+    pub(crate) const fn seal(slots: S, tree: Tree, facts: Facts) -> Self {
+        Self { slots, tree, facts }
+    }
+
+    /// The counts that swapon(2) logs for this area.
+    pub const fn totals(&self) -> Totals {
+        self.facts.totals
+    }
+
+    /// The way that swap I/O must go; a live area never mixes the two.
+    pub const fn model(&self) -> Model {
+        self.facts.model
+    }
+
+    /// The page size that the map counts in.
+    pub const fn page_size(&self) -> PageSize {
+        self.facts.page_size
+    }
+
+    /// Whether swap page n backs file page n, for every n; trimmed block-mapped files are not so.
+    pub const fn is_identity(&self) -> bool {
+        self.facts.identity
+    }
+
+    /// Where a page lies, and how many pages follow it there without a break.
+    ///
+    /// # Errors
+    /// [`Reason::OutsideArea`] for a page past the end.
+    pub fn run(&self, page: PageIndex) -> Result<SwapExtent, Reason> {
+        let slots = self.slots.slots();
+        let run = self.slot_page(page).and_then(|page| {
+            let (leaf, at) = self.tree.find(slots, page)?;
+            slots.get(leaf)?.run(at, page)
+        });
+        run.ok_or_else(|| self.outside(page))
+    }
+
+    /// The same for several pages at once: their memory accesses overlap instead of queueing.
+    ///
+    /// # Errors
+    /// [`Reason::OutsideArea`], each page for itself.
+    pub fn runs<const N: usize>(&self, pages: [PageIndex; N]) -> [Result<SwapExtent, Reason>; N] {
+        let slots = self.slots.slots();
+        // A page past the end is looked up as page 0, so that the walk has no branches, and refused at the end.
+        let found = self.tree.find_all(slots, pages.map(|page| self.slot_page(page).unwrap_or(0)));
+        let mut places = found.into_iter();
+        pages.map(|page| {
+            let place = places.next().flatten();
+            let run = self.slot_page(page).and_then(|page| {
+                let (leaf, at) = place?;
+                slots.get(leaf)?.run(at, page)
+            });
+            run.ok_or_else(|| self.outside(page))
+        })
+    }
+
+    /// A cursor for pages that mostly follow each other.
+    pub const fn cursor(&self) -> Cursor<'_, S> {
+        Cursor::new(self)
+    }
+
+    /// The extents, in the order of swap pages.
+    pub fn extents(&self) -> impl Iterator<Item = SwapExtent> + '_ {
+        let mut next = PageIndex::ZERO;
+        core::iter::from_fn(move || {
+            let run = self.run(next).ok()?;
+            next = run.first().checked_add(run.length())?;
+            Some(run)
+        })
+    }
+
+    /// Checks that no two swap pages share a target: only a filesystem that lies makes them.
+    ///
+    /// The kernel does not check this. `scratch` needs a place for every extent; it is overwritten and sorted.
+    ///
+    /// # Errors
+    /// [`Reason::MapFull`] when `scratch` is too short, [`Reason::DeviceOverlap`] with two pages that collide.
+    pub fn check_disjoint(&self, scratch: &mut [Option<SwapExtent>]) -> Result<(), Reason> {
+        let capacity = u64::try_from(scratch.len()).unwrap_or(u64::MAX);
+        if capacity < u64::from(self.facts.totals.extents) {
+            return Err(Reason::MapFull { capacity });
+        }
+        scratch.fill(None);
+        for (place, extent) in scratch.iter_mut().zip(self.extents()) {
+            *place = Some(extent);
+        }
+        scratch.sort_unstable_by_key(|extent| extent.map_or(u64::MAX, |extent| extent.target().get()));
+        let mut last: Option<SwapExtent> = None;
+        for extent in scratch.iter().flatten() {
+            if let Some(before) = last {
+                let apart = extent.target().get().saturating_sub(before.target().get());
+                if apart < before.length().get() {
+                    let first = PageIndex::new(before.first().get().saturating_add(apart));
+                    return Err(Reason::DeviceOverlap { first, second: extent.first() });
+                }
+            }
+            last = Some(*extent);
+        }
+        Ok(())
+    }
+
+    /// The page in the width of the map, if it is in the area.
+    fn slot_page(&self, page: PageIndex) -> Option<u32> {
+        u32::try_from(page.get()).ok().filter(|page| *page < self.facts.pages())
+    }
+
+    const fn outside(&self, page: PageIndex) -> Reason {
+        Reason::OutsideArea { page, pages: self.facts.totals.pages }
+    }
+}

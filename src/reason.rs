@@ -1,0 +1,443 @@
+//! Why a file, a claim or a header may not serve swap: one enum, with the value refused and the limit broken.
+//!
+//! A [`Reason`] answers five questions, each in a file of its own, each by one match without a catch-all arm:
+//! what happened (`Display`, one line, lower case), its stable [`Code`](Reason::code), its [`Class`] and so the
+//! [`Verdict`], what swapon(2) answers ([`Reason::answer`]), and what a person can type ([`Reason::remedy`]).
+//!
+//! Sizes are bytes unless the type says pages or blocks. Each variant names the kernel rule it follows (Linux
+//! v6.18 unless it says otherwise); a variant without one is this crate's own rule.
+
+mod answer;
+mod class;
+mod code;
+mod remedy;
+
+pub use answer::{Answer, Errno};
+pub use class::{Class, Verdict};
+
+use crate::header::HibernationMark;
+use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
+
+/// Why not: the value that was refused and the limit that it broke.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    // The path, as swapon(2) opens it: fs/namei.c:may_open, fs/open.c:do_dentry_open.
+    /// A directory: opening it for writing fails before anything is looked at.
+    #[error("a directory holds no swap area")]
+    Directory,
+    /// A FIFO, socket or character device.
+    #[error("neither a regular file nor a block device")]
+    NotAFile,
+    /// The filesystem or the mount is read-only, and swapon opens for writing.
+    #[error("the filesystem is mounted read-only, swapon opens for writing")]
+    ReadOnly,
+    /// `chattr +i`: opening for writing fails.
+    #[error("the file is immutable (chattr +i), swapon opens for writing")]
+    Immutable,
+    /// `chattr +a`: opening for writing without `O_APPEND` fails.
+    #[error("the file is append-only (chattr +a), swapon opens for plain writing")]
+    AppendOnly,
+    /// fs-verity: `fs/verity/open.c:fsverity_file_open` refuses writers.
+    #[error("the file is sealed by fs-verity and cannot be opened for writing")]
+    Verity,
+
+    // mm/swapfile.c:claim_swapfile and swapon, before the header.
+    /// A zoned block device: `claim_swapfile` refuses it.
+    #[error("a zoned block device cannot be overwritten in place")]
+    SequentialZone,
+    /// The name is gone: `d_unlinked`.
+    #[error("the file has been unlinked")]
+    Unlinked,
+    /// `IS_SWAPFILE`: already active, by this name or another.
+    #[error("the swap area is already active")]
+    Active,
+    /// The block device is held by a mount, a device-mapper table or another exclusive opener.
+    #[error("the block device is in use by {holder}")]
+    DeviceHeld {
+        /// Who holds it.
+        holder: Holder,
+    },
+    /// fscrypt: kernels before mid-2026 accept the file and write plaintext to the disk.
+    #[error("fscrypt encrypts the file, block-mapped swap would write plaintext to the disk")]
+    Encrypted,
+    /// `mapping_min_folio_order` above zero.
+    #[error("filesystem blocks of {block} exceed the page size of {page}")]
+    BlockSizeAbovePageSize {
+        /// The filesystem's block size.
+        block: Bytes,
+        /// The kernel's page size.
+        page: PageSize,
+    },
+    /// `a_ops->read_folio` is absent: tmpfs, overlayfs.
+    #[error("{filesystem} offers swapon no way to read the header page")]
+    NoPageRead {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
+    /// `a_ops->read_folio` is absent on DAX address spaces.
+    #[error("the file is in DAX mode, swapon cannot read the header page through the page cache")]
+    Dax,
+
+    // mm/swapfile.c:read_swap_header, in its order.
+    /// The last ten bytes of the first page are not `SWAPSPACE2`.
+    #[error("no swap signature at byte {} of the first page", page_size.bytes().get().saturating_sub(10))]
+    HeaderMissing {
+        /// The page size that was looked for.
+        page_size: PageSize,
+    },
+    /// `SWAP-SPACE`: the format of before 1998, no longer accepted.
+    #[error("the swap signature is the obsolete SWAP-SPACE, only SWAPSPACE2 is accepted")]
+    HeaderObsolete,
+    /// The signature stands at the end of a page of another size.
+    #[error("the swap header is for pages of {found}, this kernel has pages of {running}")]
+    HeaderPageSize {
+        /// The page size that the header was made for.
+        found: PageSize,
+        /// The kernel's page size.
+        running: PageSize,
+    },
+    /// A suspend image stands where the signature should be.
+    #[error("the area holds a hibernation image ({mark})")]
+    HibernationImage {
+        /// Who wrote it.
+        mark: HibernationMark,
+    },
+    /// Only version 1 exists, in either byte order.
+    #[error("swap header version {found}, only version 1 is known")]
+    HeaderVersion {
+        /// The version as this machine reads it.
+        found: u32,
+    },
+    /// `last_page` is 0: no page but the header.
+    #[error("the swap header says that the last page is page 0")]
+    HeaderEmpty,
+    /// The header claims more than the file holds; a file's length is rounded down to pages.
+    #[error("the swap header claims {claimed}, the file holds {available}")]
+    HeaderShort {
+        /// `last_page` + 1.
+        claimed: PageCount,
+        /// Whole pages in the file or device.
+        available: PageCount,
+    },
+    /// A list of bad pages is for block devices only.
+    #[error("the swap header of a regular file lists {count} bad pages, only a block device may")]
+    BadPagesOnFile {
+        /// `nr_badpages`.
+        count: u32,
+    },
+    /// The list cannot be longer than the room before the signature.
+    #[error("the swap header lists {count} bad pages, its page has room for {limit}")]
+    BadPagesTooMany {
+        /// `nr_badpages`.
+        count: u32,
+        /// Entries that fit.
+        limit: u32,
+    },
+    /// `setup_swap_map`: a bad page is the header or lies past the last page.
+    #[error("the swap header lists bad {bad}, pages 1 to {} may be listed", last.get())]
+    BadPageOutside {
+        /// The entry.
+        bad: PageIndex,
+        /// `last_page`.
+        last: PageIndex,
+    },
+    /// More entries, duplicates counted, than pages: the kernel's counter wraps.
+    #[error("the swap header lists {count} bad pages of {pages}")]
+    BadPagesWrap {
+        /// Entries, each duplicate counted.
+        count: u32,
+        /// Pages that there are to lose.
+        pages: PageCount,
+    },
+    /// The header claims more than a swap entry can address; the rest stays unused.
+    #[error("the swap header claims {claimed}, this kernel can use {usable}")]
+    HeaderTruncated {
+        /// `last_page` + 1.
+        claimed: PageCount,
+        /// What the architecture can address.
+        usable: PageCount,
+    },
+
+    /// A header to be written cannot say so many pages.
+    #[error("an area of {pages}, a swap header can say {limit}")]
+    AreaTooLarge {
+        /// Pages wanted.
+        pages: PageCount,
+        /// The most that the format can say.
+        limit: PageCount,
+    },
+
+    // The inode, before its extents.
+    /// btrfs: `BTRFS_INODE_NODATACOW` is missing. `fs/btrfs/inode.c:btrfs_swap_activate`.
+    #[error("the file is copy-on-write")]
+    CopyOnWrite,
+    /// btrfs: `BTRFS_INODE_NODATASUM` is missing.
+    #[error("the file's data is checksummed")]
+    Checksummed,
+    /// btrfs: the inode is marked for compression.
+    #[error("the file is marked for compression")]
+    CompressedFile,
+    /// The filesystem has no map from file to device: no `->bmap`, no `->swap_activate`.
+    #[error("{filesystem} gives swapon no map from the file to a block device")]
+    NoBlockMap {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
+    /// `fs/nfs/file.c:nfs_swap_activate`: fewer bytes allocated than the file is long.
+    #[error("{allocated} are allocated of a file of {size}, so it has holes")]
+    Underallocated {
+        /// `i_blocks` × 512.
+        allocated: Bytes,
+        /// `i_size`.
+        size: Bytes,
+    },
+    /// A network filesystem: every page needs a server and a network that need no memory.
+    #[error("{filesystem} is a network filesystem, its server and the network are on the swap path")]
+    Network {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
+    /// ext4 `data=journal`: no direct I/O, every write is buffered and journaled. Only the file model cares.
+    #[error("the file's data is journaled, direct I/O silently becomes buffered I/O")]
+    JournaledData,
+    /// Direct I/O is not offered on this file (`stx_dio_offset_align` is 0).
+    #[error("the filesystem offers no direct I/O on this file")]
+    NoDirectIo,
+    /// The block device is a loop device: its worker writes through the backing file's filesystem.
+    #[error("a loop device: its worker allocates memory in the filesystem of the backing file")]
+    LoopBacking,
+
+    // Claims: what no honest filesystem states.
+    /// A claim of no length.
+    #[error("an extent of no length at offset {offset}")]
+    ExtentEmpty {
+        /// Its logical offset.
+        offset: Bytes,
+    },
+    /// A claim whose logical or physical end does not fit in 64 bits.
+    #[error("an extent of {} ends past 2^64", range)]
+    ExtentOverflow {
+        /// Its logical range.
+        range: ByteRange,
+    },
+    /// A claim that overlaps the one before it, or runs backwards.
+    #[error("an extent at offset {offset} begins before {expected}, where the one before it ends")]
+    ExtentOrder {
+        /// Its logical offset.
+        offset: Bytes,
+        /// The end of the claim before it.
+        expected: Bytes,
+    },
+    /// A claim that is not in whole filesystem blocks.
+    #[error("an extent of {range} is not in whole blocks of {block}")]
+    ExtentUnaligned {
+        /// Its logical range.
+        range: ByteRange,
+        /// The filesystem's block size.
+        block: BlockSize,
+    },
+    /// A claim past the end of the device.
+    #[error("an extent of {range} ends at device offset {end}, the device ends at {device}")]
+    OutsideDevice {
+        /// Its logical range.
+        range: ByteRange,
+        /// Where it ends on the device.
+        end: Bytes,
+        /// The device's size.
+        device: Bytes,
+    },
+    /// Two swap pages on one device page.
+    #[error("{first} and {second} of the swap area share a device page")]
+    DeviceOverlap {
+        /// The swap page that comes first on the device.
+        first: PageIndex,
+        /// A swap page on the same device page.
+        second: PageIndex,
+    },
+    /// More claims than a file of this size can have, or than the caller allows.
+    #[error("more than {limit} extents")]
+    ExtentsTooMany {
+        /// The limit.
+        limit: u64,
+    },
+
+    // Extents: fs/iomap/swapfile.c:iomap_swapfile_iter, fs/btrfs/inode.c, fs/f2fs/data.c, mm/page_io.c.
+    /// Nothing is allocated: a write would have to allocate.
+    #[error("a hole of {range}")]
+    Hole {
+        /// The hole.
+        range: ByteRange,
+    },
+    /// Delayed allocation: a sync gives it blocks.
+    #[error("{range} are not yet allocated")]
+    Delayed {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Data inside the inode.
+    #[error("{range} are stored inside the inode or packed with other data")]
+    Inline {
+        /// The range.
+        range: ByteRange,
+    },
+    /// `IOMAP_F_DIRTY`: metadata that the journal has not committed.
+    #[error("the mapping of {range} is not committed")]
+    Uncommitted {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Blocks that another file or snapshot also owns: a write must copy.
+    #[error("{range} are shared with another file or snapshot")]
+    Shared {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Compressed or otherwise encoded data.
+    #[error("{range} are compressed or encoded")]
+    Compressed {
+        /// The range.
+        range: ByteRange,
+    },
+    /// An extent that the filesystem itself calls encrypted.
+    #[error("{range} are encrypted by the filesystem")]
+    EncryptedExtent {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Allocated, but the filesystem does not say where.
+    #[error("the filesystem does not say where {range} are")]
+    Unmapped {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Data on another device than the rest.
+    #[error("{range} are on another device")]
+    MultiDevice {
+        /// The range.
+        range: ByteRange,
+    },
+    /// btrfs: a data profile other than `single`. The range is `None` when the whole filesystem is meant.
+    #[error("the data is stored by a profile other than single (dup or raid)")]
+    ProfileNotSingle {
+        /// The range, if only a part is meant.
+        range: Option<ByteRange>,
+    },
+    /// btrfs: the block group is read-only, as scrub makes it for a while.
+    #[error("the block group of {range} is read-only")]
+    BlockGroupReadOnly {
+        /// The range.
+        range: ByteRange,
+    },
+    /// Allocated, never written. Fine for block-mapped swap; a write through the filesystem converts it.
+    #[error("{range} are unwritten: each write would run a transaction, each read gives zeros")]
+    Unwritten {
+        /// The range.
+        range: ByteRange,
+    },
+    /// The file model: a page that is not one run on the device needs more than one I/O.
+    #[error("the page at offset {} lies in more than one run of blocks", range.offset)]
+    SplitPage {
+        /// The page.
+        range: ByteRange,
+    },
+    /// f2fs: a run that is not in whole sections is moved during activation.
+    #[error("{range} are not in whole sections of {section}, activation moves them")]
+    SectionUnaligned {
+        /// The range.
+        range: ByteRange,
+        /// The section size.
+        section: Bytes,
+    },
+    /// No page is left besides the header page: `Cannot find a single usable page`, `Empty swap-file`.
+    #[error("{found} left after trimming to whole pages, the header and one more are needed")]
+    NoUsablePage {
+        /// Pages found, the header page included.
+        found: PageCount,
+    },
+
+    // The state of the machine.
+    /// Something runs that excludes swapon for a while.
+    #[error("{holder} excludes swapon for now")]
+    Busy {
+        /// What runs.
+        holder: Holder,
+    },
+
+    // The map.
+    /// A page past the end of the area.
+    #[error("{page} is past the end of an area of {pages}")]
+    OutsideArea {
+        /// The page asked for.
+        page: PageIndex,
+        /// The pages of the area.
+        pages: PageCount,
+    },
+    /// The caller's memory holds no more extents.
+    #[error("the map's memory holds {capacity} slots, which is too few")]
+    MapFull {
+        /// Slots that the caller gave.
+        capacity: u64,
+    },
+    /// Swap pages are not file pages here, so a block of the file cannot be looked up by its page.
+    #[error("swap pages were trimmed and are not file pages, no file block can be answered from this map")]
+    NotIdentity,
+    /// A block address that cannot be told in this block size.
+    #[error("device offset {at} is not a whole number of blocks of {block}")]
+    BlockUnaligned {
+        /// The device offset.
+        at: Bytes,
+        /// The block size asked for.
+        block: BlockSize,
+    },
+    /// Block 0 of a device: in `bmap` the number 0 means a hole.
+    #[error("block 0 of the device cannot be told from a hole")]
+    BlockZero,
+    /// A buffer smaller than what must be put into it.
+    #[error("a buffer of {got}, {needed} are needed")]
+    ShortBuffer {
+        /// What the caller gave.
+        got: Bytes,
+        /// What is needed.
+        needed: Bytes,
+    },
+
+    // Advice: swapon(8) prints these, the kernel does not care.
+    /// The file can be read or written by others: they can read every swapped page.
+    #[error("mode {mode:04o} lets others at the swapped memory, 0600 is safe")]
+    InsecureMode {
+        /// The permission bits.
+        mode: u16,
+    },
+    /// The file belongs to a user.
+    #[error("the file belongs to user {uid}, who can read the swapped memory")]
+    InsecureOwner {
+        /// The owner.
+        uid: u32,
+    },
+}
+
+/// Who or what holds a device or excludes an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A mounted filesystem.
+    Mount,
+    /// A device stacked on top: device-mapper, md, bcache.
+    StackedDevice,
+    /// btrfs: balance, device add, remove, replace or resize.
+    ExclusiveOperation,
+    /// btrfs: a snapshot is being created.
+    SnapshotCreation,
+}
+
+impl core::fmt::Display for Holder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Mount => "a mounted filesystem",
+            Self::StackedDevice => "a device stacked on it",
+            Self::ExclusiveOperation => "a btrfs balance, resize or device operation",
+            Self::SnapshotCreation => "the creation of a snapshot",
+        })
+    }
+}
