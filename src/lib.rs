@@ -77,6 +77,8 @@ extern crate alloc;
 pub mod activation;
 pub mod extent;
 pub mod header;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub mod linux;
 pub mod map;
 pub mod reason;
 pub mod unit;

@@ -20,7 +20,7 @@ pub use store::{Slot, Slots, Store, Tally, Totals};
 
 use crate::extent::SwapExtent;
 use crate::reason::Reason;
-use crate::unit::{PageCount, PageIndex, PageSize};
+use crate::unit::{PageIndex, PageSize};
 use store::Tree;
 
 /// Which way swap I/O goes, and so what a page of the area is a page of.

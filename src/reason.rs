@@ -11,9 +11,11 @@ mod answer;
 mod class;
 mod code;
 mod remedy;
+mod subject;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};
+pub use subject::{Holder, SpecialFile};
 
 use crate::header::HibernationMark;
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
@@ -26,9 +28,12 @@ pub enum Reason {
     /// A directory: opening it for writing fails before anything is looked at.
     #[error("a directory holds no swap area")]
     Directory,
-    /// A FIFO, socket or character device.
-    #[error("neither a regular file nor a block device")]
-    NotAFile,
+    /// Neither a regular file nor a block device.
+    #[error("{kind} holds no swap area")]
+    NotAFile {
+        /// What it is.
+        kind: SpecialFile,
+    },
     /// The filesystem or the mount is read-only, and swapon opens for writing.
     #[error("the filesystem is mounted read-only, swapon opens for writing")]
     ReadOnly,
@@ -184,6 +189,15 @@ pub enum Reason {
         /// The filesystem's name.
         filesystem: &'static str,
     },
+    /// No rules for this filesystem are encoded here, so nothing is promised.
+    #[error("this version has no rules for {filesystem}")]
+    FilesystemUnknown {
+        /// The filesystem's name, or a family of names.
+        filesystem: &'static str,
+    },
+    /// btrfs: device and profile of the extents stand in the chunk tree, which was not read.
+    #[error("which device and profile the data is on stands in the chunk tree, which was not read")]
+    PlacementUnknown,
     /// `fs/nfs/file.c:nfs_swap_activate`: fewer bytes allocated than the file is long.
     #[error("{allocated} are allocated of a file of {size}, so it has holes")]
     Underallocated {
@@ -236,6 +250,14 @@ pub enum Reason {
         range: ByteRange,
         /// The filesystem's block size.
         block: BlockSize,
+    },
+    /// A claim with a flag that has no meaning here.
+    #[error("an extent at offset {offset} has the unknown flags {bits:#x}")]
+    ExtentFlagsUnknown {
+        /// Its logical offset.
+        offset: Bytes,
+        /// The bits, as the source numbers them.
+        bits: u32,
     },
     /// A claim past the end of the device.
     #[error("an extent of {range} ends at device offset {end}, the device ends at {device}")]
@@ -415,29 +437,4 @@ pub enum Reason {
         /// The owner.
         uid: u32,
     },
-}
-
-/// Who or what holds a device or excludes an operation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Holder {
-    /// A mounted filesystem.
-    Mount,
-    /// A device stacked on top: device-mapper, md, bcache.
-    StackedDevice,
-    /// btrfs: balance, device add, remove, replace or resize.
-    ExclusiveOperation,
-    /// btrfs: a snapshot is being created.
-    SnapshotCreation,
-}
-
-impl core::fmt::Display for Holder {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Mount => "a mounted filesystem",
-            Self::StackedDevice => "a device stacked on it",
-            Self::ExclusiveOperation => "a btrfs balance, resize or device operation",
-            Self::SnapshotCreation => "the creation of a snapshot",
-        })
-    }
 }

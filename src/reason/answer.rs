@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::Reason;
+use super::{Holder, Reason, SpecialFile};
 
 /// What the kernel answers to the thing that a reason is about.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -24,6 +24,8 @@ pub enum Errno {
     EPERM = 1,
     /// No such file or directory.
     ENOENT = 2,
+    /// No such device or address.
+    ENXIO = 6,
     /// Device or resource busy.
     EBUSY = 16,
     /// Is a directory.
@@ -40,6 +42,7 @@ impl Errno {
         match self {
             Self::EPERM => "EPERM",
             Self::ENOENT => "ENOENT",
+            Self::ENXIO => "ENXIO",
             Self::EBUSY => "EBUSY",
             Self::EISDIR => "EISDIR",
             Self::EINVAL => "EINVAL",
@@ -52,6 +55,7 @@ impl Errno {
         match self {
             Self::EPERM => 1,
             Self::ENOENT => 2,
+            Self::ENXIO => 6,
             Self::EBUSY => 16,
             Self::EISDIR => 21,
             Self::EINVAL => 22,
@@ -86,10 +90,8 @@ impl Reason {
 
             // EBUSY for a balance or resize, EINVAL for a snapshot being made (btrfs_swap_activate).
             Self::Busy { holder } => match holder {
-                super::Holder::SnapshotCreation => Answer::Refuses(Errno::EINVAL),
-                super::Holder::ExclusiveOperation | super::Holder::Mount | super::Holder::StackedDevice => {
-                    Answer::Refuses(Errno::EBUSY)
-                }
+                Holder::SnapshotCreation => Answer::Refuses(Errno::EINVAL),
+                Holder::ExclusiveOperation | Holder::Mount | Holder::StackedDevice => Answer::Refuses(Errno::EBUSY),
             },
 
             // In 6.1.192, 6.12.117 and mainline, not in 6.18.4: a fix of 2026 that was carried to some stable trees.
@@ -97,8 +99,14 @@ impl Reason {
             // The duplicate-counting of bad pages wraps in 32 bits: accepted, with a size that is nonsense.
             Self::BadPagesWrap { .. } => Answer::Depends(Errno::EINVAL),
 
-            Self::NotAFile
-            | Self::SequentialZone
+            Self::NotAFile { kind } => match kind {
+                SpecialFile::Fifo => Answer::Refuses(Errno::EINVAL),
+                SpecialFile::Socket => Answer::Refuses(Errno::ENXIO),
+                // What opening it for writing answers is up to its driver.
+                SpecialFile::CharacterDevice => Answer::Depends(Errno::EINVAL),
+            },
+
+            Self::SequentialZone
             | Self::BlockSizeAbovePageSize { .. }
             | Self::NoPageRead { .. }
             | Self::Dax
@@ -134,6 +142,9 @@ impl Reason {
             | Self::ExtentOverflow { .. }
             | Self::ExtentOrder { .. }
             | Self::ExtentUnaligned { .. }
+            | Self::ExtentFlagsUnknown { .. }
+            | Self::FilesystemUnknown { .. }
+            | Self::PlacementUnknown
             | Self::OutsideDevice { .. }
             | Self::DeviceOverlap { .. }
             | Self::ExtentsTooMany { .. }

@@ -65,7 +65,7 @@ impl Reason {
             | Self::Busy { .. } => Class::Transient,
 
             Self::Directory
-            | Self::NotAFile
+            | Self::NotAFile { .. }
             | Self::ReadOnly
             | Self::Immutable
             | Self::AppendOnly
@@ -92,6 +92,8 @@ impl Reason {
             | Self::Checksummed
             | Self::CompressedFile
             | Self::NoBlockMap { .. }
+            | Self::FilesystemUnknown { .. }
+            | Self::PlacementUnknown
             | Self::Underallocated { .. }
             | Self::Network { .. }
             | Self::JournaledData
@@ -101,6 +103,7 @@ impl Reason {
             | Self::ExtentOverflow { .. }
             | Self::ExtentOrder { .. }
             | Self::ExtentUnaligned { .. }
+            | Self::ExtentFlagsUnknown { .. }
             | Self::OutsideDevice { .. }
             | Self::DeviceOverlap { .. }
             | Self::ExtentsTooMany { .. }

@@ -8,7 +8,7 @@ impl Reason {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Directory => "directory",
-            Self::NotAFile => "not-a-file",
+            Self::NotAFile { .. } => "not-a-file",
             Self::ReadOnly => "read-only",
             Self::Immutable => "immutable",
             Self::AppendOnly => "append-only",
@@ -37,6 +37,9 @@ impl Reason {
             Self::Checksummed => "checksummed",
             Self::CompressedFile | Self::Compressed { .. } => "compressed",
             Self::NoBlockMap { .. } | Self::Unmapped { .. } | Self::BlockZero => "no-block-map",
+            Self::FilesystemUnknown { .. } => "filesystem-unknown",
+            Self::PlacementUnknown => "placement-unknown",
+            Self::ExtentFlagsUnknown { .. } => "extent-flags-unknown",
             Self::Network { .. } => "network",
             Self::JournaledData => "journaled-data",
             Self::NoDirectIo => "no-direct-io",
@@ -92,7 +95,7 @@ impl Reason {
             Self::ProfileNotSingle { range } => range,
 
             Self::Directory
-            | Self::NotAFile
+            | Self::NotAFile { .. }
             | Self::ReadOnly
             | Self::Immutable
             | Self::AppendOnly
@@ -123,6 +126,9 @@ impl Reason {
             | Self::CompressedFile
             | Self::NoBlockMap { .. }
             | Self::Underallocated { .. }
+            | Self::FilesystemUnknown { .. }
+            | Self::PlacementUnknown
+            | Self::ExtentFlagsUnknown { .. }
             | Self::Network { .. }
             | Self::JournaledData
             | Self::NoDirectIo

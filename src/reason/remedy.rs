@@ -9,7 +9,7 @@ impl Reason {
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::Directory => "name a file in it: swap needs one file",
-            Self::NotAFile => "name a regular file or a block device",
+            Self::NotAFile { .. } => "name a regular file or a block device",
             Self::ReadOnly => "mount -o remount,rw \"$(findmnt -no TARGET -T FILE)\", or use a writable filesystem",
             Self::Immutable => "chattr -i FILE",
             Self::AppendOnly => "chattr -a FILE",
@@ -25,7 +25,11 @@ impl Reason {
                 Holder::SnapshotCreation => "look again in a moment",
             },
             Self::Encrypted => "move it out of the encrypted directory, or use dm-crypt under the swap area",
-            Self::EncryptedExtent { .. } | Self::NoPageRead { .. } | Self::NoBlockMap { .. } => OTHER_FILESYSTEM,
+            Self::EncryptedExtent { .. }
+            | Self::NoPageRead { .. }
+            | Self::NoBlockMap { .. }
+            | Self::FilesystemUnknown { .. } => OTHER_FILESYSTEM,
+            Self::PlacementUnknown => "btrfs inspect-internal map-swapfile FILE (as root)",
             Self::BlockSizeAbovePageSize { .. } => "make the filesystem with blocks of at most the page size",
             Self::Dax => "chattr -x FILE, and mount without dax=always",
             Self::HeaderMissing { .. }
@@ -76,6 +80,7 @@ impl Reason {
             | Self::ExtentOverflow { .. }
             | Self::ExtentOrder { .. }
             | Self::ExtentUnaligned { .. }
+            | Self::ExtentFlagsUnknown { .. }
             | Self::OutsideDevice { .. }
             | Self::DeviceOverlap { .. }
             | Self::ExtentsTooMany { .. }

@@ -1,0 +1,26 @@
+//! Facts about real files on Linux, and what they add up to: the adapter that gathers, while the core judges.
+//!
+//! [`examine`] asks everything that a check without side effects may ask: it opens for reading only, writes
+//! nothing, activates nothing, and needs no privilege beyond reading the file. Each source has a file of its own.
+//!
+//! Everything that comes back from an ioctl, from /proc or /sys is a claim of whoever wrote it: sizes are checked,
+//! loops have an end, unknown flag bits refuse.
+
+mod block;
+mod btrfs;
+mod examine;
+mod fiemap;
+mod filesystem;
+mod inode;
+mod ioctl;
+mod mount;
+mod report;
+mod swaps;
+
+pub use examine::{ExamineError, examine};
+pub use report::{Depth, Examination, Judgement, Prediction};
+
+/// The page size of the running kernel; `None` if it is one that no swap header can have.
+pub fn page_size() -> Option<crate::PageSize> {
+    crate::PageSize::new(u64::try_from(rustix::param::page_size()).ok()?)
+}

@@ -1,0 +1,62 @@
+//! btrfs: what its sysfs says without privilege: devices, data profiles, a running exclusive operation.
+//!
+//! Where one device and one data profile, `single`, are all there is, the chunk tree is not needed to know that a
+//! file is on one device with a single profile. It would be needed for device addresses, so for the number of
+//! extents: that stays untold.
+//!
+//! Source: Linux v6.18, `fs/btrfs/sysfs.c` (`allocation/data/*`, `devices`, `exclusive_operation`).
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::ioctl::btrfs_info;
+use crate::reason::{Holder, Reason};
+use crate::unit::BlockSize;
+
+/// What a mounted btrfs says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Volume {
+    /// `None` for a sector size that no btrfs has.
+    pub(super) sector: Option<BlockSize>,
+    /// What runs now and excludes swapon.
+    pub(super) busy: Option<Reason>,
+    /// Whether all data is single, on one device; the reason if it is known not to be, or not known.
+    pub(super) placement: Result<(), Reason>,
+}
+
+/// Asks the filesystem of an open file.
+pub(super) fn volume(fd: impl AsFd) -> rustix::io::Result<Volume> {
+    let info = btrfs_info(fd)?;
+    let hex: String = info.uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [hex.get(0..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..32)];
+    let uuid = parts.map(Option::unwrap_or_default).join("-");
+    let dir = Path::new("/sys/fs/btrfs").join(uuid);
+    let operation = std::fs::read_to_string(dir.join("exclusive_operation"));
+    let is_busy = operation.is_ok_and(|operation| operation.trim() != "none");
+    Ok(Volume {
+        sector: BlockSize::new(info.sector_size.into()),
+        busy: is_busy.then_some(Reason::Busy { holder: Holder::ExclusiveOperation }),
+        placement: placement(&dir, info.devices),
+    })
+}
+
+/// Judges the profiles that exist: only one is as good as knowing each extent's.
+fn placement(dir: &Path, devices: u64) -> Result<(), Reason> {
+    let profiles = |kind: &str| -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(dir.join("allocation").join(kind)) else { return Vec::new() };
+        let dirs = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+        dirs.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let mut data = profiles("data");
+    data.extend(profiles("mixed"));
+    let singles = data.iter().filter(|profile| *profile == "single").count();
+    if data.is_empty() || (singles != 0 && singles != data.len()) {
+        Err(Reason::PlacementUnknown)
+    } else if singles == 0 {
+        Err(Reason::ProfileNotSingle { range: None })
+    } else if devices != 1 {
+        Err(Reason::PlacementUnknown)
+    } else {
+        Ok(())
+    }
+}

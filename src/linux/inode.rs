@@ -1,0 +1,108 @@
+//! What the inode says of itself: kind, size, mode, attributes, direct I/O.
+//!
+//! Source: Linux v6.18, `include/uapi/linux/{stat,fs}.h`; statx(2), ioctl_iflags(2).
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags, ioctl_getflags, statx};
+
+use crate::reason::SpecialFile;
+use crate::unit::{Bytes, Sectors};
+
+/// What statx and the inode flags say.
+#[derive(Clone, Debug)]
+pub(super) struct Inode {
+    pub(super) kind: Kind,
+    pub(super) size: Bytes,
+    pub(super) allocated: Sectors,
+    pub(super) links: u32,
+    /// Permission bits, set-id bits included.
+    pub(super) mode: u16,
+    pub(super) owner: u32,
+    pub(super) mount: Option<u64>,
+    /// Device of the inode's filesystem, and its number there: the file's identity.
+    pub(super) identity: (Device, u64),
+    /// For a block device: which.
+    pub(super) device: Device,
+    pub(super) immutable: bool,
+    pub(super) append_only: bool,
+    pub(super) encrypted: bool,
+    pub(super) verity: bool,
+    pub(super) dax: bool,
+    pub(super) compressed: bool,
+    pub(super) no_cow: bool,
+    pub(super) journaled: bool,
+    /// `Some(false)` when the filesystem says that this file has no direct I/O; `None` when it says nothing.
+    pub(super) direct_io: Option<bool>,
+}
+
+/// Major and minor number.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Device(pub(super) u32, pub(super) u32);
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.0, self.1)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    File,
+    BlockDevice,
+    Directory,
+    Special(SpecialFile),
+    Unknown,
+}
+
+impl Inode {
+    /// Reads the facts of an open file; of one opened by `O_PATH` all but the inode flags.
+    pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Self> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN;
+        let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let got = |flag: StatxFlags| StatxFlags::from_bits_retain(stat.stx_mask).contains(flag);
+        // Not every filesystem has inode flags; those that have none here have none that matter.
+        let flags = ioctl_getflags(&fd).map_or(0, |flags| flags.bits());
+        let attribute = |attribute, flag: u32| stat.stx_attributes.contains(attribute) || flags & flag != 0;
+        Ok(Self {
+            kind: kind_of(stat.stx_mode),
+            size: Bytes::new(stat.stx_size),
+            allocated: Sectors::new(stat.stx_blocks),
+            links: stat.stx_nlink,
+            mode: stat.stx_mode & 0o7777,
+            owner: stat.stx_uid,
+            mount: got(StatxFlags::MNT_ID).then_some(stat.stx_mnt_id),
+            identity: (Device(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+            device: Device(stat.stx_rdev_major, stat.stx_rdev_minor),
+            immutable: attribute(StatxAttributes::IMMUTABLE, FS_IMMUTABLE_FL),
+            append_only: attribute(StatxAttributes::APPEND, FS_APPEND_FL),
+            encrypted: attribute(StatxAttributes::ENCRYPTED, FS_ENCRYPT_FL),
+            verity: attribute(StatxAttributes::VERITY, FS_VERITY_FL),
+            dax: stat.stx_attributes.contains(StatxAttributes::DAX),
+            compressed: attribute(StatxAttributes::COMPRESSED, FS_COMPR_FL),
+            no_cow: flags & FS_NOCOW_FL != 0,
+            journaled: flags & FS_JOURNAL_DATA_FL != 0,
+            direct_io: got(StatxFlags::DIOALIGN).then_some(stat.stx_dio_offset_align != 0),
+        })
+    }
+}
+
+fn kind_of(mode: u16) -> Kind {
+    match FileType::from_raw_mode(mode.into()) {
+        FileType::RegularFile => Kind::File,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::Directory => Kind::Directory,
+        FileType::Fifo => Kind::Special(SpecialFile::Fifo),
+        FileType::Socket => Kind::Special(SpecialFile::Socket),
+        FileType::CharacterDevice => Kind::Special(SpecialFile::CharacterDevice),
+        FileType::Symlink | FileType::Unknown => Kind::Unknown,
+    }
+}
+
+const FS_COMPR_FL: u32 = 0x4;
+const FS_IMMUTABLE_FL: u32 = 0x10;
+const FS_APPEND_FL: u32 = 0x20;
+const FS_ENCRYPT_FL: u32 = 0x800;
+const FS_JOURNAL_DATA_FL: u32 = 0x4000;
+const FS_VERITY_FL: u32 = 0x10_0000;
+const FS_NOCOW_FL: u32 = 0x80_0000;

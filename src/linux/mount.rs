@@ -1,0 +1,118 @@
+//! The mount that a file is on: kind of filesystem, device, options.
+//!
+//! Source: Linux v6.18, `fs/proc_namespace.c:show_mountinfo`; proc_pid_mountinfo(5).
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use super::inode::Device;
+
+/// One line of /proc/self/mountinfo.
+#[derive(Clone, Debug)]
+pub(super) struct Mount {
+    pub(super) id: u64,
+    pub(super) device: Device,
+    /// `ext4`, `fuse.sshfs`, `fuseblk`, …
+    pub(super) kind: String,
+    /// What is mounted: the path of a device, or anything.
+    pub(super) source: PathBuf,
+    /// The filesystem's own options, comma-separated; `rw` or `ro` first.
+    pub(super) options: String,
+    /// The mount's options: `ro` for a read-only bind mount of a writable filesystem.
+    pub(super) mount_options: String,
+}
+
+impl Mount {
+    /// Whether the filesystem is read-only.
+    pub(super) fn is_filesystem_read_only(&self) -> bool {
+        has_option(&self.options, "ro")
+    }
+
+    /// Whether this mount of it is read-only.
+    pub(super) fn is_mount_read_only(&self) -> bool {
+        has_option(&self.mount_options, "ro")
+    }
+
+    /// Whether ext4 journals all data.
+    pub(super) fn journals_data(&self) -> bool {
+        has_option(&self.options, "data=journal")
+    }
+}
+
+/// Every mount that this process sees.
+pub(super) fn all() -> std::io::Result<Vec<Mount>> {
+    let text = std::fs::read("/proc/self/mountinfo")?;
+    Ok(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
+}
+
+/// Undoes the octal escapes of /proc (`\040` for a space), which are three digits each.
+pub(super) fn unescape(text: &[u8]) -> OsString {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((byte, after)) = rest.split_first() {
+        let escape = after.first_chunk::<3>().filter(|_| *byte == b'\\').and_then(octal);
+        plain.push(escape.unwrap_or(*byte));
+        rest = if escape.is_some() { after.get(3..).unwrap_or_default() } else { after };
+    }
+    OsString::from_vec(plain)
+}
+
+fn octal(digits: &[u8; 3]) -> Option<u8> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|digit| digit.is_ascii_digit()))?;
+    u8::from_str_radix(text, 8).ok()
+}
+
+fn parse(line: &[u8]) -> Option<Mount> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let separator = fields.iter().position(|field| *field == b"-")?;
+    let text = |at: usize| Some(String::from_utf8_lossy(fields.get(at)?).into_owned());
+    let after = |at: usize| separator.checked_add(at);
+    let device = text(2)?;
+    let (major, minor) = device.split_once(':')?;
+    Some(Mount {
+        id: text(0)?.parse().ok()?,
+        device: Device(major.parse().ok()?, minor.parse().ok()?),
+        kind: text(after(1)?)?,
+        source: PathBuf::from(unescape(fields.get(after(2)?)?)),
+        options: text(after(3)?)?,
+        mount_options: text(5)?,
+    })
+}
+
+fn has_option(options: &str, wanted: &str) -> bool {
+    OsStr::new(options).as_bytes().split(|byte| *byte == b',').any(|option| option == wanted.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_line_with_escapes_and_optional_fields() {
+        let line =
+            br"41 29 7:3 /a\040b /mnt/c\134d rw,relatime shared:9 master:1 - ext4 /dev/loop\0409 rw,data=journal";
+        let Some(mount) = parse(line) else { unreachable!("a line of mountinfo is read") };
+        assert_eq!((mount.id, mount.device), (41, Device(7, 3)));
+        assert_eq!((mount.kind.as_str(), mount.source), ("ext4", PathBuf::from("/dev/loop 9")));
+        assert!(mount.options == "rw,data=journal" && mount.mount_options == "rw,relatime");
+    }
+
+    #[test]
+    fn a_damaged_line_is_no_mount() {
+        let lines: [&[u8]; 6] =
+            [b"", b"-", b"1 2 3:4 - ext4", b"x 29 7:3 / /m rw - ext4 s rw", b"1 2 3 / /m rw - a b c", b"\xff \xff - -"];
+        for line in lines {
+            assert!(parse(line).is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn unescape_leaves_what_is_no_escape() {
+        for (text, plain) in
+            [(r"a\040b", "a b"), (r"a\04", r"a\04"), (r"\9x1", r"\9x1"), (r"\134040", r"\040"), ("", "")]
+        {
+            assert_eq!(unescape(text.as_bytes()), plain, "{text}");
+        }
+    }
+}

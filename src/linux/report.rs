@@ -1,0 +1,154 @@
+//! What an examination found: the kernel's answer foretold, and our verdict for each I/O model.
+
+use crate::map::Totals;
+use crate::reason::{Answer, Class, Errno, Reason, Verdict};
+use crate::unit::{Bytes, PageCount, PageSize};
+
+/// How much an examination lists.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Depth {
+    /// The first reason, in the kernel's order: what swapon(2) would stop at.
+    First,
+    /// Every reason.
+    All,
+}
+
+/// What was found out about one path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examination {
+    /// The filesystem's name in the mount table, or `block device`.
+    pub filesystem: String,
+    /// The kernel's page size.
+    pub page_size: PageSize,
+    /// The size of the file or device.
+    pub size: Bytes,
+    /// What swapon(2) of the running kernel would answer root.
+    pub kernel: Prediction,
+    /// Whether it may serve swap by extents, straight to the device.
+    pub bio: Judgement,
+    /// Whether a server may serve swap through the filesystem.
+    pub file: Judgement,
+    /// Advice that refuses nothing.
+    pub warnings: Vec<Reason>,
+}
+
+/// What swapon(2) would answer. `None` is "cannot be told from outside", never a guess.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Prediction {
+    /// Whether it accepts.
+    pub accepts: Option<bool>,
+    /// The errno, if it is known to refuse.
+    pub errno: Option<Errno>,
+    /// Usable pages, if it is known to accept: the Size column of /proc/swaps, in pages.
+    pub pages: Option<PageCount>,
+    /// Extents in the kernel's log line, if it is known to accept.
+    pub extents: Option<u32>,
+}
+
+/// One model's reasons, in the kernel's order; what the kernel does not mind comes where it is noticed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judgement {
+    reasons: Vec<Reason>,
+}
+
+impl Judgement {
+    /// The verdict: the gravest reason's. Without a reason it is admitted.
+    pub fn verdict(&self) -> Verdict {
+        self.reasons.iter().map(Reason::verdict).max().unwrap_or(Verdict::Admit)
+    }
+
+    /// Why not.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+}
+
+/// Collects reasons as they are noticed, by the depth asked for, and the kernel's answer from all of them.
+#[derive(Clone, Debug)]
+pub(super) struct Collector {
+    depth: Depth,
+    bio: Judgement,
+    file: Judgement,
+    warnings: Vec<Reason>,
+    /// The first errno that the kernel is known to give.
+    refuses: Option<Errno>,
+    /// An errno that it may give before that.
+    may_refuse: Option<Errno>,
+}
+
+/// Whose reason it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum For {
+    /// Both models: what is wrong before extents are looked at.
+    Both,
+    /// The bio model, which is the kernel's: only its reasons foretell what swapon(2) answers.
+    Bio,
+    /// The file model only.
+    File,
+}
+
+impl Collector {
+    pub(super) fn new(depth: Depth) -> Self {
+        let (bio, file) = (Judgement::default(), Judgement::default());
+        Self { depth, bio, file, warnings: Vec::new(), refuses: None, may_refuse: None }
+    }
+
+    /// Notes a reason.
+    pub(super) fn say(&mut self, whose: For, reason: Reason) {
+        if reason.class() == Class::Warning {
+            return self.warnings.push(reason);
+        }
+        if whose != For::File && self.refuses.is_none() {
+            match reason.answer() {
+                Answer::Refuses(errno) => self.refuses = Some(errno),
+                Answer::Depends(errno) => self.may_refuse = self.may_refuse.or(Some(errno)),
+                Answer::Accepts => (),
+            }
+        }
+        let models = [(For::File, &mut self.bio), (For::Bio, &mut self.file)];
+        for (other, judgement) in models {
+            if whose != other && (self.depth == Depth::All || judgement.reasons.is_empty()) {
+                judgement.reasons.push(reason);
+            }
+        }
+    }
+
+    /// Whether an extent was found shared.
+    pub(super) fn has_shared(&self) -> bool {
+        self.bio.reasons.iter().any(|reason| matches!(reason, Reason::Shared { .. }))
+    }
+
+    /// Whether nothing more can change what was asked for.
+    pub(super) fn is_settled(&self) -> bool {
+        let listed = !self.bio.reasons.is_empty() && !self.file.reasons.is_empty();
+        self.depth == Depth::First && self.refuses.is_some() && listed
+    }
+
+    /// Sums up. `totals` are the counts of the kernel's own walk; extents only where they are known.
+    pub(super) fn finish(self, facts: Facts, totals: Option<Totals>, extents_known: bool) -> Examination {
+        let (accepts, errno) = match (self.refuses, self.may_refuse) {
+            (Some(errno), None) => (Some(false), Some(errno)),
+            // Whichever of the two it stops at, the answer is the same.
+            (Some(errno), Some(other)) if errno == other => (Some(false), Some(errno)),
+            (None, None) => (totals.map(|_| true), None),
+            (Some(_) | None, Some(_)) => (None, None),
+        };
+        let totals = totals.filter(|_| accepts == Some(true));
+        let kernel = Prediction {
+            accepts,
+            errno,
+            pages: totals.map(|totals| totals.usable),
+            extents: totals.filter(|_| extents_known).map(|totals| totals.extents),
+        };
+        let Facts { filesystem, page_size, size } = facts;
+        Examination { filesystem, page_size, size, kernel, bio: self.bio, file: self.file, warnings: self.warnings }
+    }
+}
+
+/// What is known of the path besides reasons.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) filesystem: String,
+    pub(super) page_size: PageSize,
+    pub(super) size: Bytes,
+}

@@ -1,0 +1,50 @@
+//! Who or what a reason is about, where that is one of a few.
+
+use core::fmt;
+
+/// Who or what holds a device or excludes an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A mounted filesystem.
+    Mount,
+    /// A device stacked on top: device-mapper, md, bcache.
+    StackedDevice,
+    /// btrfs: balance, device add, remove, replace or resize.
+    ExclusiveOperation,
+    /// btrfs: a snapshot is being created.
+    SnapshotCreation,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mount => "a mounted filesystem",
+            Self::StackedDevice => "a device stacked on it",
+            Self::ExclusiveOperation => "a btrfs balance, resize or device operation",
+            Self::SnapshotCreation => "the creation of a snapshot",
+        })
+    }
+}
+
+/// A file that is neither regular nor a block device nor a directory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SpecialFile {
+    /// A named pipe.
+    Fifo,
+    /// A socket: it cannot even be opened.
+    Socket,
+    /// A character device.
+    CharacterDevice,
+}
+
+impl fmt::Display for SpecialFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fifo => "a FIFO",
+            Self::Socket => "a socket",
+            Self::CharacterDevice => "a character device",
+        })
+    }
+}
