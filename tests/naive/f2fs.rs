@@ -33,7 +33,8 @@ pub(crate) fn activate(file: &File, main_page: u64, section: u64) -> Result<Map,
             length += 1;
         }
 
-        let begins = (first * page).checked_sub(main_page * page).is_some_and(|from| from.checked_rem(section) == Some(0));
+        let begins =
+            (first * page).checked_sub(main_page * page).is_some_and(|from| from.checked_rem(section) == Some(0));
         let ends = (length * page).checked_rem(section) == Some(0) || cur + length == last;
         let moved = !begins || !ends;
         match (breaker, moved) {

@@ -49,7 +49,7 @@ pub(crate) fn activate(file: &File, device: Option<u64>, kernel: &[&'static str]
         }
         let run_end = addresses[end - 1] + unit;
         let whole: Vec<(u64, u64)> = (start..end)
-            .filter(|at| addresses[*at] % page == 0 && addresses[*at] + page <= run_end)
+            .filter(|at| addresses[*at] % page == 0 && run_end - addresses[*at] >= page)
             .map(|at| (addresses[at] / page, u64::try_from(at).expect("small") * unit))
             .collect();
         if let (Some((first, _)), Some((last, _)), true) = (whole.first(), whole.last(), count(&pages) < file.max) {

@@ -1,0 +1,28 @@
+//! Paths in one line that a shell reads back: as they are, in single quotes, or as `$'…'` with escapes.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// The path as a shell would take it.
+pub(crate) fn path(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        Ok(_) | Err(_) => {
+            let escaped: String = bytes.iter().map(|byte| escape(*byte)).collect();
+            format!("$'{escaped}'")
+        }
+    }
+}
+
+fn escape(byte: u8) -> String {
+    match byte {
+        b'\\' | b'\'' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    }
+}
