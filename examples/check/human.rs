@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use swap_dio::linux::{Examination, ExamineError, Judgement, Prediction};
+use rustix::io::Errno;
+use swap_dio::linux::{Examination, ExamineError, Prediction};
 use swap_dio::{Bytes, Reason, Verdict};
 
 use crate::quote;
@@ -15,11 +16,12 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
     writeln!(out, "  swapon  {}", foretell(&found.kernel, found))?;
     for (name, judgement) in [("bio", &found.bio), ("file", &found.file)] {
         let verdict = judgement.verdict();
-        let word = paint(&format!("{:<7}", verdict.word()), shade(verdict), colour);
-        writeln!(out, "  {name:<6}  {word} {}", headline(judgement))?;
-        if judgement.reasons() == found.bio.reasons() && name == "file" && !judgement.reasons().is_empty() {
-            continue; // the same list stands above
+        write!(out, "  {name:<6}  {}", paint(verdict.word(), shade(verdict), colour))?;
+        if name == "file" && !judgement.reasons().is_empty() && judgement == &found.bio {
+            writeln!(out, ", for the same reason")?;
+            continue;
         }
+        writeln!(out)?;
         for reason in judgement.reasons() {
             explain(out, path, reason)?;
         }
@@ -34,8 +36,8 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
 /// What to do about a path that could not be examined.
 pub(crate) fn advice(error: &ExamineError) -> &'static str {
     match error {
-        ExamineError::LookUp(_) => "; check the spelling, or list it: ls -ld",
-        ExamineError::Open(_) => "; run as root, or as its owner",
+        ExamineError::LookUp(Errno::NOENT | Errno::NOTDIR) => "; check the spelling",
+        ExamineError::LookUp(Errno::ACCESS) | ExamineError::Open(Errno::ACCESS) => "; try as root or as its owner",
         _ => "",
     }
 }
@@ -52,16 +54,7 @@ fn foretell(kernel: &Prediction, found: &Examination) -> String {
             format!("accepts it{}{}", pages.unwrap_or_default(), extents.unwrap_or_default())
         }
         (Some(false), Some(errno)) => format!("answers {errno}"),
-        (Some(false), None) | (None, _) => "cannot be foretold from outside for this one".to_owned(),
-    }
-}
-
-/// What a verdict means, in half a line.
-fn headline(judgement: &Judgement) -> &'static str {
-    match judgement.verdict() {
-        Verdict::Admit => "",
-        Verdict::Retry => "for now:",
-        Verdict::Refuse => "because:",
+        (Some(false), None) | (None, _) => "cannot be foretold from outside here".to_owned(),
     }
 }
 

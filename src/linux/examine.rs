@@ -102,7 +102,6 @@ fn file(path: &Path, named: &Inode, page_size: PageSize, mut found: Collector) -
     let candidate = Candidate { path, file, inode, mount, page_size };
     let way = candidate.mount.as_ref().map_or(Way::Unknown("a mount that is not in the mount table"), way);
     candidate.before_header(way, &mut found)?;
-    advise(&candidate.inode, 0o7077, &mut found);
     let totals = match candidate.area(&mut found)? {
         Some(area) if !found.is_settled() => candidate.extents(way, &area, &mut found)?,
         Some(_) | None => None,
@@ -153,6 +152,9 @@ impl Candidate<'_> {
         let start = read_start(&self.file)?;
         let header = Header::read(&start, self.page_size);
         let area = header.and_then(|header| header.area(Backing::RegularFile, self.inode.size, MAXIMUM_PAGES));
+        if area.is_ok() {
+            advise(&self.inode, 0o7077, found);
+        }
         let area = area.or_else(|reason| {
             found.say(For::Both, reason);
             Area::without_header(self.inode.size, self.page_size)
@@ -291,9 +293,9 @@ fn device(path: &Path, named: &Inode, page_size: PageSize, mut found: Collector)
     if block::is_zoned(device) {
         found.say(For::Both, Reason::SequentialZone);
     }
-    advise(&inode, 0o7007, &mut found);
     let start = read_start(&file)?;
     let totals = Header::read(&start, page_size).and_then(|header| {
+        advise(&inode, 0o7007, &mut found);
         let area = header.area(Backing::BlockDevice, size, MAXIMUM_PAGES)?;
         if let Some(warning) = area.truncated() {
             found.say(For::Both, warning);
@@ -307,7 +309,7 @@ fn device(path: &Path, named: &Inode, page_size: PageSize, mut found: Collector)
     Ok(found.finish(Facts { filesystem: "block device".to_owned(), page_size, size }, totals, true))
 }
 
-/// Notes what swapon(8) warns of: others who can read the swapped memory.
+/// Notes what swapon(8) warns of, for what is a swap area: others who can read the swapped memory.
 fn advise(inode: &Inode, too_open: u16, found: &mut Collector) {
     if inode.mode & too_open != 0 {
         found.say(For::Both, Reason::InsecureMode { mode: inode.mode });

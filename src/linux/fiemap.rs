@@ -22,34 +22,40 @@ use crate::unit::Bytes;
 pub(super) fn extents(
     fd: impl AsFd,
     size: Bytes,
-    mut take: impl FnMut(Result<FileExtent, Reason>) -> Go,
+    take: impl FnMut(Result<FileExtent, Reason>) -> Go,
 ) -> rustix::io::Result<()> {
     let mut call = RawFiemap::new();
-    let (mut next, mut taken, mut flags) = (0u64, 0u64, RawFiemap::SYNC);
-    while next < size.get() {
-        let answer = call.ask(&fd, next, size.get().saturating_sub(next), flags)?;
-        flags = 0;
-        if answer.is_empty() {
-            return Ok(());
-        }
+    walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(|answer| hand(answer)), size, take)
+}
+
+/// The walk, over whatever answers: asks again where the last answer ended, and ends however that lies.
+fn walk(
+    mut ask: impl FnMut(u64, u64, u32, &mut dyn FnMut(&[RawExtent])) -> rustix::io::Result<()>,
+    size: Bytes,
+    mut take: impl FnMut(Result<FileExtent, Reason>) -> Go,
+) -> rustix::io::Result<()> {
+    let limit = (size.get() / SMALLEST_BLOCK).saturating_add(2).min(MOST_EXTENTS);
+    let (mut next, mut taken, mut flags, mut over) = (0u64, 0u64, RawFiemap::SYNC, false);
+    while next < size.get() && !over {
         let before = next;
-        for raw in answer {
-            taken = taken.saturating_add(1);
-            let claim =
-                if taken > LIMIT { Err(Reason::ExtentsTooMany { limit: LIMIT }) } else { claim_of(raw, before) };
-            let end = claim.map(|claim| claim.logical.checked_add(claim.length));
-            if take(claim) == Go::Stop || raw.flags & LAST != 0 {
-                return Ok(());
+        ask(next, size.get().saturating_sub(next), flags, &mut |answer| {
+            over = answer.is_empty();
+            for raw in answer {
+                taken = taken.saturating_add(1);
+                let claim = if taken > limit { Err(Reason::ExtentsTooMany { limit }) } else { claim_of(raw, before) };
+                // A claim without an end cannot be walked past; whoever takes it refuses it.
+                let end = claim.ok().and_then(|claim| claim.logical.checked_add(claim.length));
+                over = take(claim) == Go::Stop || raw.flags & LAST != 0 || end.is_none();
+                if over {
+                    return;
+                }
+                next = end.map_or(next, Bytes::get);
             }
-            match end {
-                Ok(Some(end)) => next = end.get(),
-                // A claim without an end cannot be walked past; the activation has refused it already.
-                Ok(None) | Err(_) => return Ok(()),
-            }
-        }
-        if next <= before {
+        })?;
+        flags = 0;
+        if next <= before && !over {
             take(Err(Reason::ExtentOrder { offset: Bytes::new(next), expected: Bytes::new(before) }));
-            return Ok(());
+            over = true;
         }
     }
     Ok(())
@@ -95,8 +101,10 @@ fn claim_of(raw: &RawExtent, start: u64) -> Result<FileExtent, Reason> {
     })
 }
 
+/// No filesystem has smaller blocks, so none has more extents in a file of some size.
+const SMALLEST_BLOCK: u64 = 512;
 /// No swap area has more pages, so no honest file that can serve swap has more extents.
-const LIMIT: u64 = 1 << 32;
+const MOST_EXTENTS: u64 = 1 << 32;
 
 const LAST: u32 = 0x1;
 const UNKNOWN: u32 = 0x2;
@@ -111,3 +119,71 @@ const MERGED: u32 = 0x1000;
 const SHARED: u32 = 0x2000;
 const KNOWN: u32 =
     LAST | UNKNOWN | DELALLOC | ENCODED | ENCRYPTED | NOT_ALIGNED | INLINE | TAIL | UNWRITTEN | MERGED | SHARED;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(logical: u64, length: u64, flags: u32) -> RawExtent {
+        RawExtent { logical, physical: 1 << 20, length, flags, ..RawExtent::default() }
+    }
+
+    /// Walks a file of 1 MiB on a filesystem that answers every call with the same extents.
+    fn walked(answer: &[RawExtent]) -> Vec<Result<FileExtent, Reason>> {
+        let mut taken = Vec::new();
+        let ask = |_, _, _, hand: &mut dyn FnMut(&[RawExtent])| {
+            hand(answer);
+            Ok(())
+        };
+        let walked = walk(ask, Bytes::new(1 << 20), |claim| {
+            taken.push(claim);
+            Go::On
+        });
+        assert!(walked.is_ok());
+        taken
+    }
+
+    #[test]
+    fn a_filesystem_that_lies_comes_to_an_end() {
+        let code =
+            |taken: &[Result<FileExtent, Reason>]| taken.last().and_then(|last| last.err()).map(|why| why.code());
+        let cases: [(&str, RawExtent, usize, Option<&str>); 6] = [
+            ("nothing but the end", raw(0, 1 << 20, LAST), 1, None),
+            ("no end mark", raw(0, 1 << 20, 0), 1, None),
+            ("the same again", raw(0, 4096, 0), 3, Some("extent-order")),
+            ("no length", raw(0, 0, 0), 2, Some("extent-order")),
+            ("past 2^64", raw(u64::MAX, 4096, 0), 1, None),
+            ("an unknown flag", raw(0, 4096, 0x4000), 1, Some("extent-flags-unknown")),
+        ];
+        for (name, extent, count, reason) in cases {
+            let taken = walked(&[extent]);
+            assert_eq!((taken.len(), code(&taken)), (count, reason), "{name}: {taken:?}");
+        }
+        let crumbs: Vec<RawExtent> = (0..3000).map(|at| raw(at, 1, 0)).collect();
+        assert_eq!(code(&walked(&crumbs)), Some("extents-too-many"));
+        assert!(walked(&[]).is_empty());
+    }
+
+    #[test]
+    fn flags_become_states() {
+        let cases = [
+            ("written", 0, ExtentState::Written, ExtentFlags::empty()),
+            ("merged", MERGED | LAST, ExtentState::Written, ExtentFlags::empty()),
+            ("unwritten", UNWRITTEN, ExtentState::Unwritten, ExtentFlags::empty()),
+            ("delayed", DELALLOC | UNKNOWN, ExtentState::Delayed, ExtentFlags::empty()),
+            ("inline", INLINE | NOT_ALIGNED, ExtentState::Inline, ExtentFlags::empty()),
+            ("tail", TAIL | NOT_ALIGNED, ExtentState::Inline, ExtentFlags::empty()),
+            ("shared", SHARED, ExtentState::Written, ExtentFlags::SHARED),
+            ("compressed", ENCODED, ExtentState::Written, ExtentFlags::COMPRESSED),
+            ("encrypted", ENCRYPTED | ENCODED, ExtentState::Written, ExtentFlags::ENCRYPTED),
+            ("not aligned", NOT_ALIGNED, ExtentState::Written, ExtentFlags::NOT_ALIGNED),
+        ];
+        for (name, bits, state, flags) in cases {
+            let claim = claim_of(&raw(0, 4096, bits), 0);
+            assert!(claim.is_ok_and(|claim| claim.state == state && claim.flags == flags), "{name}: {claim:?}");
+        }
+        assert!(claim_of(&raw(0, 4096, UNKNOWN), 0).is_ok_and(|claim| claim.physical.is_none()));
+        let cut = claim_of(&raw(4096, 8192, 0), 8192).map(|claim| (claim.logical, claim.physical, claim.length));
+        assert_eq!(cut, Ok((Bytes::new(8192), Some(Bytes::new((1 << 20) + 4096)), Bytes::new(4096))));
+    }
+}

@@ -17,9 +17,9 @@ pub(super) struct RawExtent {
     pub(super) logical: u64,
     pub(super) physical: u64,
     pub(super) length: u64,
-    reserved64: [u64; 2],
+    pub(super) reserved64: [u64; 2],
     pub(super) flags: u32,
-    reserved: [u32; 3],
+    pub(super) reserved: [u32; 3],
 }
 
 /// How many extents one call asks for: 229 KB, a few milliseconds of a filesystem's time.

@@ -41,12 +41,12 @@ impl Reason {
             | Self::BadPagesOnFile { .. }
             | Self::BadPagesTooMany { .. }
             | Self::BadPageOutside { .. }
-            | Self::BadPagesWrap { .. } => "mkswap FILE (what the file holds now is lost)",
+            | Self::BadPagesWrap { .. } => "if it is meant for swap: mkswap FILE (what it holds now is lost)",
             Self::HibernationImage { .. } => {
                 "resume or give up the hibernated system first; then mkswap FILE (the image is lost)"
             }
             Self::CopyOnWrite | Self::Checksummed => {
-                "make it anew: truncate -s 0 FILE && chattr +C FILE && fallocate -l SIZE FILE && mkswap FILE"
+                "make it anew (what it holds now is lost): truncate -s 0 FILE && chattr +C FILE && fallocate -l SIZE FILE && mkswap FILE"
             }
             Self::Network { .. } => {
                 "use a local disk; over a network only where the server needs no memory of this machine"
@@ -58,13 +58,15 @@ impl Reason {
                 "fill the holes, then look again: fallocate -l \"$(stat -c %s FILE)\" FILE"
             }
             Self::Delayed { .. } | Self::Uncommitted { .. } => "sync FILE",
-            Self::Shared { .. } => "make it anew instead of copying it: dd if=/dev/zero of=NEW bs=1M count=SIZE-IN-MIB",
+            Self::Shared { .. } => {
+                "copy the blocks instead of sharing them: cp --reflink=never --sparse=never FILE NEW && mv NEW FILE"
+            }
             Self::MultiDevice { .. } | Self::ProfileNotSingle { .. } => {
                 "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single MOUNT"
             }
             Self::BlockGroupReadOnly { .. } => "wait for the scrub to end: btrfs scrub status MOUNT",
             Self::Unwritten { .. } => {
-                "write it in full: dd if=/dev/zero of=FILE bs=1M count=SIZE-IN-MIB conv=notrunc,fsync, then mkswap FILE"
+                "write it in full, then format it (what it holds now is lost): dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE"
             }
             Self::SplitPage { .. } => "use a filesystem whose blocks are as large as a page",
             Self::SectionUnaligned { .. } => {
@@ -95,5 +97,6 @@ impl Reason {
     }
 }
 
-const NEW_FILE: &str = "make a new file, uncompressed and unsealed: dd if=/dev/zero of=NEW bs=1M count=SIZE-IN-MIB";
+const NEW_FILE: &str =
+    "make a new file, not compressed and not sealed: dd if=/dev/zero of=NEW bs=1M count=MEBIBYTES && mkswap NEW";
 const OTHER_FILESYSTEM: &str = "use a file on ext4, XFS, f2fs or btrfs on a local disk, or a block device";
