@@ -110,7 +110,9 @@ proptest! {
     #[test]
     fn claims_past_the_end_change_nothing(file in files(0..5u8), lengths in prop::collection::vec(1..1u64 << 40, 1..4)) {
         let mut at = file.claims.last().map_or(0, |claim| claim.logical.saturating_add(claim.length)).max(file.size);
-        prop_assume!(file.layout().broken.is_none() && at < 1 << 60);
+        if file.layout().broken.is_some() || at > 1 << 60 {
+            return Ok(());
+        }
         let mut longer = file.clone();
         for length in lengths {
             let physical = (file.device_size.is_none()).then_some(at);

@@ -6,18 +6,19 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// Builds the program if `cargo test` has not, and gives its path.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let path = test.ancestors().nth(2).expect("the target folder").join("examples/check");
-    if !path.exists() {
+/// The program, built from this tree: `cargo test` builds examples, `cargo test --test check` does not.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
         let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "check"]).status();
         assert!(built.is_ok_and(|status| status.success()), "the example builds");
-    }
-    path
+        let test = std::env::current_exe().expect("the path of this test");
+        test.ancestors().nth(2).expect("the target folder").join("examples/check")
+    })
 }
 
 fn run(arguments: &[OsString]) -> Output {

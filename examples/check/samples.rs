@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FallocateFlags, IFlags, fallocate, ioctl_ficlone, ioctl_getflags, ioctl_setflags};
 use swap_dio::header::{Endian, Label, NewHeader};
@@ -17,13 +18,14 @@ use crate::Form;
 /// Makes the samples where swap could live, shows them, and leaves nothing behind, on ^C neither.
 pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
     let page_size = page_size().ok_or_else(|| io::Error::other("this page size is unknown to swap headers"))?;
-    let folder = folder(page_size)?;
-    let root = folder.path().to_owned();
-    ctrlc::set_handler(move || {
-        let _ = std::fs::remove_dir_all(&root);
-        std::process::exit(130);
+    // Before anything is made: the samples are removed by the thread that makes them, between two of them.
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED); // asked twice: something hangs
+        }
     })
     .map_err(io::Error::other)?;
+    let folder = folder(page_size)?;
 
     if !form.json {
         println!(
@@ -36,6 +38,10 @@ pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
         );
     }
     for (name, note, make) in SAMPLES {
+        if STOP.load(Ordering::Relaxed) {
+            folder.close()?;
+            std::process::exit(INTERRUPTED);
+        }
         let path = folder.path().join(name);
         match make(&path, page_size) {
             Ok(()) => {
@@ -55,6 +61,11 @@ pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
     folder.close()?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Set by ^C, SIGTERM and SIGHUP.
+static STOP: AtomicBool = AtomicBool::new(false);
+/// As a shell says it of a program that SIGINT ended.
+const INTERRUPTED: i32 = 130;
 
 type Make = fn(&Path, PageSize) -> io::Result<()>;
 
