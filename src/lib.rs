@@ -89,3 +89,8 @@ pub use header::{Area, Backing, Header};
 pub use map::{Model, Slot, SwapMap, Tally, Totals};
 pub use reason::{Class, Reason, Verdict};
 pub use unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize, Sectors};
+
+/// The README's examples, compiled.
+#[cfg(all(doctest, feature = "alloc"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

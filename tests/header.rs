@@ -11,12 +11,12 @@ use swap_dio::{Area, Backing, Bytes, Header, PageCount, PageIndex, PageSize, Rea
 const PAGE: usize = 4096;
 const LIMITS: [(u64, u32); 5] = [(4096, 637), (8192, 1661), (16384, 3709), (32768, 7805), (65536, 15997)];
 
-/// A little-endian header in 4 KiB, with the fields that matter set by hand, not by [`NewHeader`].
+/// A header of this machine's byte order in 4 KiB, with the fields that matter set by hand, not by [`NewHeader`].
 fn bytes(version: u32, last_page: u32, bad_count: u32) -> Vec<u8> {
     let mut bytes = vec![0; PAGE];
-    put(&mut bytes, 1024, version.to_le_bytes());
-    put(&mut bytes, 1028, last_page.to_le_bytes());
-    put(&mut bytes, 1032, bad_count.to_le_bytes());
+    put(&mut bytes, 1024, version.to_ne_bytes());
+    put(&mut bytes, 1028, last_page.to_ne_bytes());
+    put(&mut bytes, 1032, bad_count.to_ne_bytes());
     put(&mut bytes, PAGE - 10, *b"SWAPSPACE2");
     bytes
 }
@@ -39,7 +39,6 @@ fn with_magic(mark: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_header_alone_is_judged_in_the_kernels_order() {
-    assert_eq!(Endian::NATIVE, Endian::Little, "the rows below say native and foreign for a little-endian machine");
     let missing = Reason::HeaderMissing { page_size: PageSize::KIB_4 };
     let many = |count| Reason::BadPagesTooMany { count, limit: 637 };
     let version = |found| Reason::HeaderVersion { found };
@@ -163,15 +162,15 @@ fn a_clamped_area_says_so_where_the_kernel_does() {
 #[test]
 fn an_area_without_a_header_is_every_whole_page() {
     let none = |found| Reason::NoUsablePage { found: PageCount::new(found) };
-    for (bytes, page, _) in LIMITS.map(|(page, _)| (page, page, ())) {
+    for (page, _) in LIMITS {
         let page_size = PageSize::new(page).expect("a page size");
         let rows = [
             (0, Err(none(0))),
-            (bytes - 1, Err(none(0))),
-            (2 * bytes - 1, Err(none(1))),
-            (2 * bytes, Ok(2)),
-            (3 * bytes - 1, Ok(2)),
-            (bytes << 32, Ok(0xffff_ffff)),
+            (page - 1, Err(none(0))),
+            (2 * page - 1, Err(none(1))),
+            (2 * page, Ok(2)),
+            (3 * page - 1, Ok(2)),
+            (page << 32, Ok(0xffff_ffff)),
             (u64::MAX, Ok(0xffff_ffff)),
         ];
         for (size, expected) in rows {
@@ -351,11 +350,13 @@ fn mkswap_writes_the_same_bytes() {
             let pages = 40 + page / 4096;
             let file = tempfile::NamedTempFile::new().expect("a temporary file");
             file.as_file().set_len(pages * page + 5).expect("room in the temporary folder");
-            let output = Command::new(mkswap)
-                .args(["-U", uuid, "-L", "label", "-p", &page.to_string(), "-e", order])
-                .arg(file.path())
-                .output()
-                .expect("mkswap runs");
+            let mut command = Command::new(mkswap);
+            command.args(["-U", uuid, "-L", "label", "-p", &page.to_string()]);
+            if endian != Endian::NATIVE {
+                // Since util-linux 2.39; before, it writes this machine's order only.
+                command.args(["-e", order]);
+            }
+            let output = command.arg(file.path()).output().expect("mkswap runs");
             if !output.status.success() {
                 println!("this mkswap cannot do {page} {order}: {}", String::from_utf8_lossy(&output.stderr));
                 continue;

@@ -270,10 +270,13 @@ impl Candidate<'_> {
         if stopped {
             return Ok(None);
         }
-        // What finish says again was reported when it was pushed.
-        let totals = bio.finish_all(|reason| found.say(For::Bio, reason)).ok();
+        let totals = bio.finish_all(|reason| {
+            // A file that swapon(2) finds no whole page in is refused for both: no verdict is laxer than the kernel.
+            let whose = if matches!(reason, Reason::NoUsablePage { .. }) { For::Both } else { For::Bio };
+            found.say(whose, reason);
+        });
         let _ = through.finish_all(|reason| found.say(For::File, reason));
-        Ok(totals)
+        Ok(totals.ok())
     }
 }
 
