@@ -160,6 +160,17 @@ fn a_clamped_area_says_so_where_the_kernel_does() {
 }
 
 #[test]
+fn the_signature_is_not_a_list_of_bad_pages() {
+    // In this machine's byte order the count is not bounded before the area is judged.
+    for count in [637, 638, 640, u32::MAX] {
+        let bytes = bytes(1, 39, count);
+        let header = Header::read(&bytes, PageSize::KIB_4).expect("sound");
+        assert_eq!(header.bad_pages().count(), 637, "{count} claimed");
+        assert!(header.bad_pages().all(|bad| bad == PageIndex::ZERO), "{count} claimed: all that stands there is zero");
+    }
+}
+
+#[test]
 fn an_area_without_a_header_is_every_whole_page() {
     let none = |found| Reason::NoUsablePage { found: PageCount::new(found) };
     for (page, _) in LIMITS {

@@ -96,6 +96,20 @@ fn xfs_1k_blocks() {
 }
 
 #[test]
+fn xfs_blocks_larger_than_a_page() {
+    let make = "mkfs.xfs -q -b size=16384 $DEV";
+    if !ready(&["mkfs.xfs"]) {
+        return;
+    }
+    // Before 6.12 such a filesystem cannot be mounted: then there is nothing to compare.
+    let fs = Mounted::new(&[320], make, "mount $DEV $M || mount -t ramfs none $M");
+    if sh(&format!("findmnt -no FSTYPE {} | grep -qx xfs", fs.root.display())).is_err() {
+        return println!("skipped: this kernel mounts no XFS with 16 KiB blocks");
+    }
+    compare("xfs, 16 KiB blocks", &fs, &[("1.1 #11", WRITE_40, 39, "", Refuses(EINVAL))]);
+}
+
+#[test]
 fn btrfs_one_device_single() {
     let Some(fs) = mounted(&[256], "mkfs.btrfs -q -d single $DEV", "mount $DEV $M", &["mkfs.btrfs"]) else { return };
     compare("btrfs, single", &fs, BTRFS);

@@ -128,7 +128,7 @@ fn cloned(path: &Path, _: PageSize) -> io::Result<()> {
     })
 }
 
-const BLOCK: [u8; 64 << 10] = [0; 64 << 10];
+static BLOCK: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A new, empty, private file; not copied on write where that can be chosen, which must be while it is empty.
 fn create(path: &Path) -> io::Result<File> {

@@ -6,7 +6,7 @@
 //! Source: Linux v6.18, `mm/swapfile.c:claim_swapfile`, `block/bdev.c:bd_may_claim` (a partition claims its whole
 //! disk); Documentation/ABI/stable/sysfs-block.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::inode::{Device, Inode, Kind};
 use super::mount;
@@ -35,7 +35,7 @@ pub(super) fn holder(device: Device) -> std::io::Result<Option<Holder>> {
     if family.iter().any(has_holder) {
         return Ok(Some(Holder::StackedDevice));
     }
-    let numbers: Vec<Device> = family.iter().filter_map(number_of).collect();
+    let numbers: Vec<Device> = family.iter().filter_map(|dir| number_of(dir)).collect();
     for mount in mount::all()? {
         // btrfs mounts have a device number of their own: there the source tells.
         let source = super::examine::open_path(&mount.source).and_then(Inode::of);
@@ -65,7 +65,7 @@ fn partitions(device: Device) -> Vec<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|dir| dir.join("partition").exists()).collect()
 }
 
-fn number_of(dir: &PathBuf) -> Option<Device> {
+fn number_of(dir: &Path) -> Option<Device> {
     let text = std::fs::read_to_string(dir.join("dev")).ok()?;
     let (major, minor) = text.trim().split_once(':')?;
     Some(Device(major.parse().ok()?, minor.parse().ok()?))

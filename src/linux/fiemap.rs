@@ -25,7 +25,7 @@ pub(super) fn extents(
     take: impl FnMut(Result<FileExtent, Reason>) -> Go,
 ) -> rustix::io::Result<()> {
     let mut call = RawFiemap::new();
-    walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(|answer| hand(answer)), size, take)
+    walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(hand), size, take)
 }
 
 /// The walk, over whatever answers: asks again where the last answer ended, and ends however that lies.
