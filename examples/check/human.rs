@@ -22,8 +22,12 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
             continue;
         }
         writeln!(out)?;
-        for reason in judgement.reasons() {
-            explain(out, path, reason)?;
+        // What helps against many ranges of a kind is said once, after the last of them.
+        for kind in judgement.reasons().chunk_by(|one, next| one.remedy() == next.remedy()) {
+            for reason in kind {
+                writeln!(out, "          {reason}  [{}]", reason.code())?;
+            }
+            kind.last().map_or(Ok(()), |reason| remedy(out, path, reason))?;
         }
     }
     for reason in &found.warnings {
@@ -56,11 +60,6 @@ fn foretell(kernel: &Prediction, found: &Examination) -> String {
         (Some(false), Some(errno)) => format!("answers {errno}"),
         (Some(false), None) | (None, _) => "cannot be foretold from outside here".to_owned(),
     }
-}
-
-fn explain(out: &mut impl Write, path: &Path, reason: &Reason) -> io::Result<()> {
-    writeln!(out, "          {reason}  [{}]", reason.code())?;
-    remedy(out, path, reason)
 }
 
 fn remedy(out: &mut impl Write, path: &Path, reason: &Reason) -> io::Result<()> {
