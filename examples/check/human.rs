@@ -22,17 +22,17 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
             continue;
         }
         writeln!(out)?;
-        // What helps against many ranges of a kind is said once, after the last of them.
-        for kind in judgement.reasons().chunk_by(|one, next| one.remedy() == next.remedy()) {
-            for reason in kind {
-                writeln!(out, "          {reason}  [{}]", reason.code())?;
-            }
-            kind.last().map_or(Ok(()), |reason| remedy(out, path, reason))?;
+        // What helps against many ranges is said once, after the last of them.
+        let mut remedies: Vec<&str> = Vec::new();
+        for reason in judgement.reasons() {
+            writeln!(out, "          {reason}  [{}]", reason.code())?;
+            remedies.extend(reason.remedy().filter(|remedy| !remedies.contains(remedy)));
         }
+        remedies.into_iter().try_for_each(|remedy| advise(out, path, remedy))?;
     }
     for reason in &found.warnings {
         writeln!(out, "  {}    {reason}", paint("note", YELLOW, colour))?;
-        remedy(out, path, reason)?;
+        reason.remedy().map_or(Ok(()), |remedy| advise(out, path, remedy))?;
     }
     writeln!(out)
 }
@@ -62,11 +62,8 @@ fn foretell(kernel: &Prediction, found: &Examination) -> String {
     }
 }
 
-fn remedy(out: &mut impl Write, path: &Path, reason: &Reason) -> io::Result<()> {
-    match reason.remedy() {
-        Some(text) => writeln!(out, "          -> {}", text.replace("FILE", &quote::path(path))),
-        None => Ok(()),
-    }
+fn advise(out: &mut impl Write, path: &Path, remedy: &str) -> io::Result<()> {
+    writeln!(out, "          -> {}", remedy.replace("FILE", &quote::path(path)))
 }
 
 /// A size to read, not to compute with: three digits and a unit. Exact sizes are in the JSON.
