@@ -1,17 +1,18 @@
 //! Why a file, a claim or a header may not serve swap: one enum, with the value refused and the limit broken.
 //!
-//! A [`Reason`] answers five questions, each in a file of its own, each by one match without a catch-all arm:
-//! what happened (`Display`, one line, lower case), its stable [`Code`](Reason::code), its [`Class`] and so the
-//! [`Verdict`], what swapon(2) answers ([`Reason::answer`]), and what a person can type ([`Reason::remedy`]).
+//! A [`Reason`] says what happened (`Display`, one line, lower case), by which stable name ([`Reason::code`]), how
+//! long it lasts ([`Class`], and so the [`Verdict`]), what swapon(2) answers ([`Reason::answer`]), whose rule it is
+//! ([`Reason::source`]) and what a person can type ([`Reason::remedy`]). What is fixed about a reason is one line of
+//! `reason/table.rs`. No match in here has a catch-all arm.
 //!
-//! Sizes are bytes unless the type says pages or blocks. Each variant names the kernel rule it follows (Linux
-//! v6.18 unless it says otherwise); a variant without one is this crate's own rule.
+//! Sizes are bytes unless the type says pages or blocks. Source: Linux v6.18, reason by reason in that table.
 
 mod answer;
 mod class;
-mod code;
+mod range;
 mod remedy;
 mod subject;
+mod table;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};

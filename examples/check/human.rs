@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use swap_dio::linux::{Examination, ExamineError, Prediction};
-use swap_dio::{Bytes, Reason, Verdict};
+use swap_dio::{Bytes, Verdict};
 
 use crate::quote;
 
