@@ -12,7 +12,7 @@ use super::Refusals;
 use super::fill::Fill;
 use super::obstacle::{self, Obstacle};
 use super::run::Run;
-use crate::extent::{DeviceId, FileExtent};
+use crate::extent::{DeviceId, ExtentState, FileExtent};
 use crate::map::Store;
 use crate::reason::Reason;
 use crate::unit::{BlockSize, ByteRange, Bytes, PageIndex};
@@ -42,11 +42,13 @@ pub(super) struct Walk {
     origin: PageIndex,
     section: Bytes,
     run: Option<Run>,
+    /// Whether the run that reached the last page needed is complete.
+    over: bool,
 }
 
 impl Walk {
     pub(super) const fn new(origin: PageIndex, section: Bytes) -> Self {
-        Self { main: None, origin, section, run: None }
+        Self { main: None, origin, section, run: None, over: false }
     }
 
     pub(super) fn take<S: Store>(
@@ -57,7 +59,7 @@ impl Walk {
     ) {
         let pending = self.run.map_or(0, |run| run.length >> fill.page_size().shift());
         if pending >= fill.room() {
-            return;
+            return self.see_the_rest(claim);
         }
         let block = BlockSize::from(fill.page_size());
         if !obstacle::clear(claim, ORDER, &mut self.main, refusals) {
@@ -68,6 +70,17 @@ impl Walk {
         }
         if let Some(run) = Run::of(claim).and_then(|run| run.follow(&mut self.run)) {
             self.add(&run, false, fill, refusals);
+        }
+    }
+
+    /// With enough pages found the kernel asks no more; but the run that it is in it sees whole, and judges whole.
+    fn see_the_rest(&mut self, claim: &FileExtent) {
+        let mapped = matches!(claim.state, ExtentState::Written | ExtentState::Unwritten) && claim.flags.is_empty();
+        match Run::of(claim).filter(|_| mapped && !self.over) {
+            Some(next) if next.continues(&self.run) => {
+                next.follow(&mut self.run);
+            }
+            Some(_) | None => self.over = true,
         }
     }
 

@@ -18,6 +18,12 @@ impl Run {
         Some(Self { logical: claim.logical.get(), physical, length: claim.length.get() })
     }
 
+    /// Whether this begins where the open run ends.
+    #[inline]
+    pub(super) fn continues(&self, open: &Option<Self>) -> bool {
+        open.is_some_and(|open| open.physical.saturating_add(open.length) == self.physical)
+    }
+
     /// Makes `self` the open run, or a part of it if it begins where that one ends; gives back a run that is over.
     #[inline]
     pub(super) fn follow(self, open: &mut Option<Self>) -> Option<Self> {
@@ -26,7 +32,7 @@ impl Run {
                 run.length = run.length.saturating_add(self.length);
                 None
             }
-            _ => open.replace(self),
+            Some(_) | None => open.replace(self),
         }
     }
 }
