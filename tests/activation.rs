@@ -4,6 +4,8 @@
 //! target for every page, `push` and `push_all`, every kind of memory, `restart`. Here are the generators and the
 //! laws that compare two activations.
 
+#![cfg(feature = "alloc")]
+
 mod naive;
 
 use naive::script::{Script, Step};
@@ -11,8 +13,8 @@ use naive::{Claim, File, Rules, State, agree, plain};
 use proptest::prelude::*;
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
 use swap_dio::{
-    Activation, Area, Backing, BlockSize, ByteRange, Bytes, DeviceId, FileExtent, Header, PageCount, PageIndex,
-    PageSize, Profile, Reason, Sectors, Slot, Tally,
+    Activation, Area, Backing, BlockSize, ByteRange, Bytes, DeviceId, ExtentFlags, FileExtent, Header, PageCount,
+    PageIndex, PageSize, Profile, Reason, Sectors, Slot, Tally,
 };
 
 const IOMAP: u8 = 0;
@@ -294,6 +296,39 @@ fn nothing_that_follows_a_refusal_makes_a_map() {
         assert_eq!(activation.push(&run(2 * PAGE, 3 * PAGE, 2 * PAGE)), Ok(()), "{profile:?}: sound by itself");
         assert_eq!(activation.finish().map(|map| map.totals()), Err(hole), "{profile:?}");
     }
+}
+
+#[test]
+fn every_reason_is_reported_in_order() {
+    let on = |device, flags, claim| FileExtent { device: DeviceId::new(device), flags, ..claim };
+    let claims = [
+        // Refused, so it does not name the device; the next does.
+        on(1, ExtentFlags::SHARED | ExtentFlags::COMPRESSED, run(0, PAGE, PAGE)),
+        on(2, ExtentFlags::empty(), run(PAGE, 2 * PAGE, PAGE)),
+        on(3, ExtentFlags::GROUP_READ_ONLY | ExtentFlags::SHARED, run(3 * PAGE, 4 * PAGE, PAGE)),
+        run(3 * PAGE, 4 * PAGE, 0),
+        on(2, ExtentFlags::empty(), run(4 * PAGE, 5 * PAGE, PAGE)),
+    ];
+    let mut said = Vec::new();
+    let sector = BlockSize::KIB_4;
+    let mut activation = Activation::new(Profile::Btrfs { sector }, &area(6), Tally).expect("small blocks");
+    for claim in &claims {
+        activation.push_all(claim, |reason| said.push(reason));
+    }
+    let first = activation.finish_all(|reason| said.push(reason));
+    let (third, hole) = (range(3 * PAGE, PAGE), |page| Reason::Hole { range: range(page * PAGE, PAGE) });
+    let expected = [
+        Reason::Compressed { range: range(0, PAGE) },
+        Reason::Shared { range: range(0, PAGE) },
+        hole(2),
+        Reason::Shared { range: third },
+        Reason::MultiDevice { range: third },
+        Reason::BlockGroupReadOnly { range: third },
+        Reason::ExtentEmpty { offset: Bytes::new(3 * PAGE) },
+        hole(5),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(first, Err(expected[0]));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Swap headers: the kernel's checks in the kernel's order, what is written is what is read, mkswap(8)'s bytes.
 
+#![cfg(feature = "alloc")]
+
 mod naive;
 
 use naive::header as model;

@@ -2,6 +2,8 @@
 //!
 //! Maps come from an activation by [`Profile::Iomap`]: there is no other door.
 
+#![cfg(feature = "alloc")]
+
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use swap_dio::map::OwnedMap;
