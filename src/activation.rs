@@ -136,7 +136,7 @@ impl<S: Store> Activation<S> {
     /// The mapping must be read again from the start of the file. Linux v6.18.4 did not do that for the last run
     /// of an f2fs file and swapped over other files' blocks.
     pub fn restart(&mut self) {
-        self.walk = Walk::of(&self.profile, self.fill.page_size(), self.limit);
+        self.walk = Walk::of(&self.profile, self.fill.page_size(), self.limit, true);
         self.fill.clear();
         self.next = Bytes::ZERO;
         self.refused = None;
@@ -178,7 +178,7 @@ impl<S: Store> Activation<S> {
             Profile::Iomap { .. } | Profile::F2fs { .. } | Profile::File => size.align_down(area.page_size().into()),
             Profile::Bmap { block } | Profile::Btrfs { sector: block } => size.align_down(block),
         };
-        let (walk, fill) = (Walk::of(&profile, area.page_size(), limit), Fill::new(area, store));
+        let (walk, fill) = (Walk::of(&profile, area.page_size(), limit, false), Fill::new(area, store));
         Self { profile, walk, fill, limit, next: Bytes::ZERO, device: None, refused: None }
     }
 
@@ -236,12 +236,12 @@ enum Walk {
 }
 
 impl Walk {
-    const fn of(profile: &Profile, page_size: PageSize, limit: Bytes) -> Self {
+    const fn of(profile: &Profile, page_size: PageSize, limit: Bytes, moved: bool) -> Self {
         match *profile {
             Profile::Iomap { device } => Self::Trim(iomap::walk(device)),
             Profile::Btrfs { .. } => Self::Trim(btrfs::walk()),
             Profile::Bmap { block } => Self::Bmap(bmap::Walk::new(block, limit)),
-            Profile::F2fs { main, section } => Self::F2fs(f2fs::Walk::new(main, section)),
+            Profile::F2fs { main, section } => Self::F2fs(f2fs::Walk::new(main, section, moved)),
             Profile::File => Self::File(file::Walk::new(page_size)),
         }
     }

@@ -112,7 +112,8 @@ impl<'a> Header<'a> {
 
     /// The bad pages as listed: unchecked, unsorted, duplicates kept. At most as many as fit in the page.
     pub fn bad_pages(&self) -> impl Iterator<Item = PageIndex> + Clone + use<'a> {
-        let (endian, count) = (self.endian, usize::try_from(self.bad_pages).unwrap_or(usize::MAX));
+        let count = self.bad_pages.min(bad_page_limit(self.page_size));
+        let (endian, count) = (self.endian, usize::try_from(count).unwrap_or(usize::MAX));
         let list = self.page.get(BAD_PAGES..).unwrap_or_default();
         list.chunks_exact(4).take(count).map(move |word| PageIndex::new(endian.value(field(word, 0)).into()))
     }
@@ -135,8 +136,10 @@ impl<'a> Header<'a> {
         if page_of(start, page_size).and_then(magic_of) == Some(OBSOLETE_MAGIC) {
             return Reason::HeaderObsolete;
         }
+        let version: [u8; 4] = field(start, VERSION);
+        let is_one = version == [1, 0, 0, 0] || version == [0, 0, 0, 1];
         for other in PageSize::ALL {
-            if other != page_size && page_of(start, other).and_then(magic_of) == Some(MAGIC) {
+            if is_one && other != page_size && page_of(start, other).and_then(magic_of) == Some(MAGIC) {
                 return Reason::HeaderPageSize { found: other, running: page_size };
             }
         }
@@ -187,7 +190,10 @@ impl Area {
 
     /// The warning that the kernel logs when it cannot address all that the header claims.
     pub fn truncated(&self) -> Option<Reason> {
-        (self.claimed > self.pages()).then_some(Reason::HeaderTruncated { claimed: self.claimed, usable: self.pages() })
+        // Judged by the last page, not by the count: one page more than can be used passes without a word.
+        let last_page = self.claimed.get().saturating_sub(1);
+        (last_page > self.pages().get())
+            .then_some(Reason::HeaderTruncated { claimed: self.claimed, usable: self.pages() })
     }
 
     /// Pages as the 32 bits that the kernel's `sis->max` has.

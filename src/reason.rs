@@ -49,9 +49,12 @@ pub enum Reason {
     Verity,
 
     // mm/swapfile.c:claim_swapfile and swapon, before the header.
-    /// A zoned block device: `claim_swapfile` refuses it.
-    #[error("a zoned block device cannot be overwritten in place")]
-    SequentialZone,
+    /// A zoned block device, or an extent in a sequential zone: full of data, and still never overwritten in place.
+    #[error("zones that are written in sequence cannot be overwritten in place")]
+    SequentialZone {
+        /// The range, if only a part is meant.
+        range: Option<ByteRange>,
+    },
     /// The name is gone: `d_unlinked`.
     #[error("the file has been unlinked")]
     Unlinked,
@@ -362,6 +365,12 @@ pub enum Reason {
     #[error("the page at offset {} lies in more than one run of blocks", range.offset)]
     SplitPage {
         /// The page.
+        range: ByteRange,
+    },
+    /// Data that shares a block with other data.
+    #[error("{range} are not in blocks of their own")]
+    PartialBlock {
+        /// The range.
         range: ByteRange,
     },
     /// f2fs: a run that is not in whole sections is moved during activation.

@@ -347,6 +347,30 @@ fn restart_forgets_a_refusal_and_the_devices_before() {
 }
 
 #[test]
+fn an_f2fs_file_that_ends_inside_a_section_needs_one_move() {
+    let profile = Profile::F2fs { main: PageIndex::new(4), section: Bytes::new(4 * PAGE) };
+    let rows: &[(&str, u64, bool)] = &[("begins with a section", 12, true), ("begins inside one", 13, false)];
+    for (name, first, admitted) in rows {
+        let mut activation = Activation::new(profile, &area(6), Vec::new()).expect("no blocks to compare");
+        activation.push(&run(0, first * PAGE, 6 * PAGE)).expect("judged at the end");
+        let reason = Reason::SectionUnaligned {
+            range: ByteRange::new(Bytes::ZERO, Bytes::new(6 * PAGE)),
+            section: Bytes::new(4 * PAGE),
+        };
+        // The kernel moves both before it takes either; what it read before is void.
+        let mut all = Vec::new();
+        assert!(activation.finish_all(|reason| all.push(reason)).is_err_and(|first| first == reason), "{name}");
+        assert_eq!(all, [reason], "{name}");
+
+        let mut activation = Activation::new(profile, &area(6), Vec::new()).expect("no blocks to compare");
+        activation.push(&run(0, 100 * PAGE, 6 * PAGE)).expect("judged at the end");
+        activation.restart();
+        activation.push(&run(0, first * PAGE, 6 * PAGE)).expect("judged at the end");
+        assert_eq!(activation.finish().is_ok(), *admitted, "{name}");
+    }
+}
+
+#[test]
 fn blocks_above_the_page_are_refused_at_once() {
     for (shift, page, fits) in
         [(9, 4096, true), (12, 4096, true), (13, 4096, false), (16, 32768, false), (16, 65536, true)]

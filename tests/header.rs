@@ -45,7 +45,7 @@ fn the_header_alone_is_judged_in_the_kernels_order() {
     let many = |count| Reason::BadPagesTooMany { count, limit: 637 };
     let version = |found| Reason::HeaderVersion { found };
     let mark = |mark| Reason::HibernationImage { mark };
-    let two_pages = |magic: &[u8]| [vec![0; 8182], magic.to_vec()].concat();
+    let two_pages = |magic: &[u8]| [vec![0; 1024], vec![1, 0, 0, 0], vec![0; 7154], magic.to_vec()].concat();
     let rows: Vec<(&str, Vec<u8>, Option<Reason>)> = vec![
         ("native", bytes(1, 39, 0), None),
         ("foreign", foreign(1, 39, 0), None),
@@ -71,6 +71,7 @@ fn the_header_alone_is_judged_in_the_kernels_order() {
             Some(Reason::HeaderPageSize { found: PageSize::new(8192).expect("a page size"), running: PageSize::KIB_4 }),
         ),
         ("for 4 and 8 KiB pages", [bytes(1, 39, 0), two_pages(b"SWAPSPACE2")[PAGE..].to_vec()].concat(), None),
+        ("a header one page further on", [vec![0; PAGE], bytes(1, 39, 0)].concat(), Some(missing)),
         ("a mark for 8 KiB pages", two_pages(b"S1SUSPEND\0"), Some(missing)),
         ("version 0", bytes(0, 39, 0), Some(version(0))),
         ("version 2", bytes(2, 39, 0), Some(version(2))),

@@ -2,8 +2,8 @@
 //!
 //! Moved blocks void every address read before, so such a run is refused with a transient reason: let the
 //! filesystem move it, then [`restart`](super::Activation::restart) and read the mapping again. The last run of a
-//! file may end inside a section, if it begins with one. No page is trimmed; holes after the header's pages are
-//! never seen.
+//! file may end inside a section, if it begins with one and the blocks were moved before: the kernel moves that one
+//! too. No page is trimmed; holes after the header's pages are never seen.
 //!
 //! Source: Linux v6.18, `fs/f2fs/data.c:check_swap_activate`; commit 5c145c03188b ("fix to avoid mapping wrong
 //! physical block for swapfile", 2026) is the re-read that was missing.
@@ -41,14 +41,16 @@ pub(super) struct Walk {
     /// The device page of the main area's first block.
     origin: PageIndex,
     section: Bytes,
+    /// Whether this is the reading after the filesystem has moved what it would.
+    moved: bool,
     run: Option<Run>,
     /// Whether the run that reached the last page needed is complete.
     over: bool,
 }
 
 impl Walk {
-    pub(super) const fn new(origin: PageIndex, section: Bytes) -> Self {
-        Self { main: None, origin, section, run: None, over: false }
+    pub(super) const fn new(origin: PageIndex, section: Bytes, moved: bool) -> Self {
+        Self { main: None, origin, section, moved, run: None, over: false }
     }
 
     pub(super) fn take<S: Store>(
@@ -91,7 +93,7 @@ impl Walk {
         refusals: &mut Refusals<impl FnMut(Reason)>,
     ) {
         if let Some(run) = self.run.take() {
-            let last = run.logical.saturating_add(run.length) >= limit.get();
+            let last = self.moved && run.logical.saturating_add(run.length) >= limit.get();
             self.add(&run, last, fill, refusals);
         }
     }

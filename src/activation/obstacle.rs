@@ -41,8 +41,8 @@ impl Obstacle {
             Self::Encrypted => (flag(ExtentFlags::ENCRYPTED), Reason::EncryptedExtent { range }),
             Self::NotSingle => (flag(ExtentFlags::NOT_SINGLE), Reason::ProfileNotSingle { range: Some(range) }),
             Self::GroupReadOnly => (flag(ExtentFlags::GROUP_READ_ONLY), Reason::BlockGroupReadOnly { range }),
-            Self::SequentialZone => (flag(ExtentFlags::SEQUENTIAL_ZONE), Reason::SequentialZone),
-            Self::NotAligned => (flag(ExtentFlags::NOT_ALIGNED), Reason::SplitPage { range }),
+            Self::SequentialZone => (flag(ExtentFlags::SEQUENTIAL_ZONE), Reason::SequentialZone { range: Some(range) }),
+            Self::NotAligned => (flag(ExtentFlags::NOT_ALIGNED), Reason::PartialBlock { range }),
             Self::Unwritten => (state == ExtentState::Unwritten, Reason::Unwritten { range }),
         };
         found.then_some(reason)

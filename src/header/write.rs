@@ -39,7 +39,7 @@ impl NewHeader<'_> {
         let last_page = match self.pages.get().checked_sub(1).map(u32::try_from) {
             None | Some(Ok(0)) => return Err(Reason::NoUsablePage { found: self.pages }),
             Some(Err(_)) => {
-                return Err(Reason::AreaTooLarge { pages: self.pages, limit: super::MAXIMUM_PAGES });
+                return Err(Reason::AreaTooLarge { pages: self.pages, limit: MOST_PAGES });
             }
             Some(Ok(last)) => last,
         };
@@ -94,3 +94,6 @@ fn put(page: &mut [u8], at: usize, bytes: &[u8]) {
         field.copy_from_slice(bytes);
     }
 }
+
+/// `last_page` has 32 bits.
+const MOST_PAGES: PageCount = PageCount::new(1 << 32);

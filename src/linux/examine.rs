@@ -294,7 +294,7 @@ fn device(path: &Path, named: &Inode, page_size: PageSize, mut found: Collector)
         found.say(For::Both, Reason::DeviceHeld { holder });
     }
     if block::is_zoned(device) {
-        found.say(For::Both, Reason::SequentialZone);
+        found.say(For::Both, Reason::SequentialZone { range: None });
     }
     let start = read_start(&file)?;
     let totals = Header::read(&start, page_size).and_then(|header| {

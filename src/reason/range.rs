@@ -22,9 +22,10 @@ impl Reason {
             | Self::BlockGroupReadOnly { range }
             | Self::Unwritten { range }
             | Self::SplitPage { range }
+            | Self::PartialBlock { range }
             | Self::SectionUnaligned { range, .. } => Some(range),
 
-            Self::ProfileNotSingle { range } => range,
+            Self::ProfileNotSingle { range } | Self::SequentialZone { range } => range,
 
             Self::Directory
             | Self::NotAFile { .. }
@@ -32,7 +33,6 @@ impl Reason {
             | Self::Immutable
             | Self::AppendOnly
             | Self::Verity
-            | Self::SequentialZone
             | Self::Unlinked
             | Self::Active
             | Self::DeviceHeld { .. }

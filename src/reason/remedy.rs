@@ -14,7 +14,7 @@ impl Reason {
             Self::Immutable => "chattr -i FILE",
             Self::AppendOnly => "chattr -a FILE",
             Self::Verity | Self::CompressedFile | Self::Compressed { .. } | Self::Inline { .. } => NEW_FILE,
-            Self::SequentialZone => "use a conventional block device or a file on a filesystem",
+            Self::SequentialZone { .. } => "use a conventional block device or a file on a filesystem",
             Self::Active => "swapoff FILE, if it should not be active",
             Self::DeviceHeld { holder } | Self::Busy { holder } => match holder {
                 Holder::Mount => "umount FILE, then look again",
@@ -87,6 +87,7 @@ impl Reason {
             | Self::DeviceOverlap { .. }
             | Self::ExtentsTooMany { .. }
             | Self::Unmapped { .. }
+            | Self::PartialBlock { .. }
             | Self::OutsideArea { .. }
             | Self::MapFull { .. }
             | Self::NotIdentity

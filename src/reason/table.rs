@@ -65,7 +65,7 @@ impl Reason {
             Self::DeviceHeld { .. } => row("busy", Transient, refuses(Errno::EBUSY), "block/bdev.c:bd_may_claim"),
 
             // swapon itself, before the header.
-            Self::SequentialZone => row("sequential-zone", Permanent, EINVAL, "mm/swapfile.c:claim_swapfile"),
+            Self::SequentialZone { .. } => row("sequential-zone", Permanent, EINVAL, "mm/swapfile.c:claim_swapfile"),
             Self::Unlinked => row("unlinked", Permanent, refuses(Errno::ENOENT), SWAPON),
             Self::Active => row("active", Transient, refuses(Errno::EBUSY), SWAPON),
             // In 6.1.192, 6.12.117 and mainline, not in 6.18.4: a fix of 2026 that some stable trees carry.
@@ -127,6 +127,7 @@ impl Reason {
             Self::BlockGroupReadOnly { .. } => row("busy", Transient, EINVAL, BTRFS),
             Self::Unwritten { .. } => row("unwritten", Permanent, ACCEPTS, DIRECT_IO),
             Self::SplitPage { .. } => row("misaligned", Permanent, ACCEPTS, DIRECT_IO),
+            Self::PartialBlock { .. } => own("misaligned", Permanent, UNTOLD),
             Self::SectionUnaligned { .. } => {
                 row("misaligned", Transient, ACCEPTS, "fs/f2fs/data.c:check_swap_activate")
             }

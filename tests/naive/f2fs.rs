@@ -1,7 +1,6 @@
 //! f2fs: `check_swap_activate`, where blocks are pages and a run that is not in whole sections is moved.
 //!
-//! A moved run has no address to register, so this crate refuses it; its own exception is a run up to the end of
-//! the file that begins with a section. The run is all that lies together on the device, up to the end of the file,
+//! A moved run has no address to register, so this crate refuses it until the mapping was read again. The run is all that lies together on the device, up to the end of the file,
 //! as `f2fs_map_blocks` gives it: also past what the header claims. The loop ends with the header's pages.
 
 use super::{File, Layout, Map, Refusal, sealed};
@@ -35,7 +34,7 @@ pub(crate) fn activate(file: &File, main_page: u64, section: u64) -> Result<Map,
 
         let begins =
             (first * page).checked_sub(main_page * page).is_some_and(|from| from.checked_rem(section) == Some(0));
-        let ends = (length * page).checked_rem(section) == Some(0) || cur + length == last;
+        let ends = (length * page).checked_rem(section) == Some(0);
         let moved = !begins || !ends;
         match (breaker, moved) {
             // The kernel would move the run before it met what follows, this crate may say the lasting reason first.

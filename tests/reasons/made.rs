@@ -24,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let other = FileExtent { device: DeviceId::new(1), ..run(0, 4 * PAGE, 8 * PAGE) };
     let nowhere = FileExtent { physical: None, ..run(0, 0, 8 * PAGE) };
     let above = Activation::new(Profile::Bmap { block: kib_8 }, &area(8), Tally).expect_err("refused");
-    let for_other = [vec![0; 8182], b"SWAPSPACE2".to_vec()].concat();
+    let for_other = [vec![0; 1024], vec![1], vec![0; 7157], b"SWAPSPACE2".to_vec()].concat();
     let for_other = Header::read(&for_other, PageSize::KIB_4).expect_err("refused");
     let (count, page, bytes) = (PageCount::new, PageIndex::new, Bytes::new);
     let magic: &[u8] = b"SWAPSPACE2";
@@ -175,7 +175,15 @@ pub(crate) fn rows() -> Vec<Row> {
             true,
         ),
         (flagged(IOMAP, ExtentFlags::GROUP_READ_ONLY), R::BlockGroupReadOnly { range: all }, "busy", Retry, no, true),
-        (flagged(IOMAP, ExtentFlags::SEQUENTIAL_ZONE), R::SequentialZone, "sequential-zone", Refuse, no, true),
+        (
+            flagged(IOMAP, ExtentFlags::SEQUENTIAL_ZONE),
+            R::SequentialZone { range: Some(all) },
+            "sequential-zone",
+            Refuse,
+            no,
+            true,
+        ),
+        (flagged(IOMAP, ExtentFlags::NOT_ALIGNED), R::PartialBlock { range: all }, "misaligned", Refuse, maybe, false),
         (against(IOMAP, &[nowhere]), R::Unmapped { range: all }, "no-block-map", Refuse, maybe, false),
         (against(IOMAP, &[other]), R::MultiDevice { range: all }, "multi-device", Refuse, no, true),
         (
