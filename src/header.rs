@@ -21,7 +21,7 @@ mod write;
 
 pub use write::{Label, NewHeader};
 
-use crate::reason::Reason;
+use crate::reason::{HibernationMark, Reason};
 use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
 
 /// A swap header that was found sound, over the caller's copy of the page.
@@ -130,7 +130,7 @@ impl<'a> Header<'a> {
 
     /// What stands where the signature should be.
     fn what_else(start: &[u8], page_size: PageSize) -> Reason {
-        if let Some(mark) = page_of(start, page_size).and_then(magic_of).and_then(HibernationMark::of) {
+        if let Some(mark) = page_of(start, page_size).and_then(magic_of).and_then(hibernation_mark) {
             return Reason::HibernationImage { mark };
         }
         if page_of(start, page_size).and_then(magic_of) == Some(OBSOLETE_MAGIC) {
@@ -239,47 +239,6 @@ impl Endian {
     }
 }
 
-/// Whose suspended system stands where the signature should be.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum HibernationMark {
-    /// `S1SUSPEND`: the kernel's, and the first of swsusp's.
-    Swsusp1,
-    /// `S2SUSPEND`.
-    Swsusp2,
-    /// `ULSUSPEND`: uswsusp.
-    Uswsusp,
-    /// `LINHIB0001`: the kernel's, for a compressed image.
-    LinuxHibernate,
-    /// The eight bytes of TuxOnIce.
-    TuxOnIce,
-}
-
-impl HibernationMark {
-    const ALL: [(Self, &'static [u8]); 5] = [
-        (Self::Swsusp1, b"S1SUSPEND"),
-        (Self::Swsusp2, b"S2SUSPEND"),
-        (Self::Uswsusp, b"ULSUSPEND"),
-        (Self::LinuxHibernate, b"LINHIB0001"),
-        (Self::TuxOnIce, b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c"),
-    ];
-
-    fn of(magic: [u8; 10]) -> Option<Self> {
-        Self::ALL.iter().find(|(_, bytes)| magic.starts_with(bytes)).map(|(mark, _)| *mark)
-    }
-}
-
-impl core::fmt::Display for HibernationMark {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Swsusp1 => "S1SUSPEND",
-            Self::Swsusp2 => "S2SUSPEND",
-            Self::Uswsusp => "ULSUSPEND",
-            Self::LinuxHibernate => "LINHIB0001",
-            Self::TuxOnIce => "TuxOnIce",
-        })
-    }
-}
-
 /// The most pages that any kernel addresses in one area: `sis->max` has 32 bits.
 pub const MAXIMUM_PAGES: PageCount = PageCount::new(0xffff_ffff);
 
@@ -291,6 +250,15 @@ const BAD_COUNT: usize = 1032;
 const UUID: usize = 1036;
 const LABEL: usize = 1052;
 const BAD_PAGES: usize = 1536;
+
+/// Whose suspended system stands where the signature should be, by the first bytes of its mark.
+const HIBERNATION_MARKS: [(HibernationMark, &[u8]); 5] = [
+    (HibernationMark::Swsusp1, b"S1SUSPEND"),
+    (HibernationMark::Swsusp2, b"S2SUSPEND"),
+    (HibernationMark::Uswsusp, b"ULSUSPEND"),
+    (HibernationMark::LinuxHibernate, b"LINHIB0001"),
+    (HibernationMark::TuxOnIce, b"\xed\xc3\x02\xe9\x98\x56\xe5\x0c"),
+];
 
 /// `MAX_SWAP_BADPAGES`: what fits between the list's start and the signature.
 const fn bad_page_limit(page_size: PageSize) -> u32 {
@@ -306,6 +274,10 @@ const fn bad_page_limit(page_size: PageSize) -> u32 {
 /// The first page, if `start` holds a whole one.
 fn page_of(start: &[u8], page_size: PageSize) -> Option<&[u8]> {
     start.get(..usize::try_from(page_size.bytes().get()).ok()?)
+}
+
+fn hibernation_mark(magic: [u8; 10]) -> Option<HibernationMark> {
+    HIBERNATION_MARKS.iter().find(|(_, bytes)| magic.starts_with(bytes)).map(|(mark, _)| *mark)
 }
 
 fn magic_of(page: &[u8]) -> Option<[u8; 10]> {

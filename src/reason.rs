@@ -16,9 +16,8 @@ mod table;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};
-pub use subject::{Holder, SpecialFile};
+pub use subject::{HibernationMark, Holder, SpecialFile};
 
-use crate::header::HibernationMark;
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
 
 /// Why not: the value that was refused and the limit that it broke.

@@ -7,7 +7,8 @@ mod naive;
 use naive::header as model;
 use proptest::prelude::*;
 use std::process::Command;
-use swap_dio::header::{Endian, HibernationMark, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::reason::HibernationMark;
 use swap_dio::{Area, Backing, Bytes, Header, PageCount, PageIndex, PageSize, Reason};
 
 const PAGE: usize = 4096;

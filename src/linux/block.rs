@@ -38,7 +38,7 @@ pub(super) fn holder(device: Device) -> std::io::Result<Option<Holder>> {
     let numbers: Vec<Device> = family.iter().filter_map(|dir| number_of(dir)).collect();
     for mount in mount::all()? {
         // btrfs mounts have a device number of their own: there the source tells.
-        let source = super::examine::open_path(&mount.source).and_then(Inode::of);
+        let source = Inode::at(&mount.source);
         let source = source.ok().filter(|inode| inode.kind == Kind::BlockDevice).map(|inode| inode.device);
         if numbers.contains(&mount.device) || source.is_some_and(|source| numbers.contains(&source)) {
             return Ok(Some(Holder::Mount));

@@ -4,7 +4,6 @@
 //! that function: open, device claim, unlinked, active, encrypted, block size, page read, header, extents.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,8 +62,7 @@ pub enum ExamineError {
 /// serve swap is not an error: that is what the [`Examination`] says.
 pub fn examine(path: &Path, depth: Depth) -> Result<Examination, ExamineError> {
     let page_size = super::page_size().ok_or(ExamineError::PageSize)?;
-    let handle = open_path(path).map_err(ExamineError::LookUp)?;
-    let inode = Inode::of(&handle).map_err(fact("its attributes"))?;
+    let inode = Inode::at(path).map_err(ExamineError::LookUp)?;
     let mut found = Collector::new(depth);
     let refused = match inode.kind {
         Kind::File => return file(path, &inode, page_size, found),
@@ -76,11 +74,6 @@ pub fn examine(path: &Path, depth: Depth) -> Result<Examination, ExamineError> {
     found.say(For::Both, refused);
     let filesystem = mount_of(&inode)?.map_or_else(|| UNKNOWN.to_owned(), |mount| mount.kind);
     Ok(found.finish(Facts { filesystem, page_size, size: inode.size }, None, false))
-}
-
-/// Opens a path without touching what it leads to; enough for statx.
-pub(super) fn open_path(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A file on a filesystem, while it is examined.

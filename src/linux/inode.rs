@@ -3,8 +3,9 @@
 //! Source: Linux v6.18, `include/uapi/linux/{stat,fs}.h`; statx(2), ioctl_iflags(2).
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags, ioctl_getflags, statx};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags, ioctl_getflags, statx};
 
 use crate::reason::SpecialFile;
 use crate::unit::{Bytes, Sectors};
@@ -56,7 +57,12 @@ pub(super) enum Kind {
 }
 
 impl Inode {
-    /// Reads the facts of an open file; of one opened by `O_PATH` all but the inode flags.
+    /// Reads the facts of what a path leads to, without opening it: all but the inode flags.
+    pub(super) fn at(path: &Path) -> rustix::io::Result<Self> {
+        Self::of(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// Reads the facts of an open file.
     pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Self> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN;
         let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, wanted)?;

@@ -22,8 +22,7 @@ pub(super) fn active() -> std::io::Result<Vec<PathBuf>> {
 /// Whether this inode is an active area.
 pub(super) fn is_active(inode: &Inode) -> std::io::Result<bool> {
     let same = |path: PathBuf| {
-        let Ok(file) = super::examine::open_path(&path) else { return false };
-        Inode::of(file).is_ok_and(|other| match inode.kind {
+        Inode::at(&path).is_ok_and(|other| match inode.kind {
             Kind::BlockDevice => other.kind == Kind::BlockDevice && other.device == inode.device,
             Kind::File | Kind::Directory | Kind::Special(_) | Kind::Unknown => other.identity == inode.identity,
         })

@@ -48,3 +48,30 @@ impl fmt::Display for SpecialFile {
         })
     }
 }
+
+/// Whose suspended system stands where the signature should be.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum HibernationMark {
+    /// `S1SUSPEND`: the kernel's, and the first of swsusp's.
+    Swsusp1,
+    /// `S2SUSPEND`.
+    Swsusp2,
+    /// `ULSUSPEND`: uswsusp.
+    Uswsusp,
+    /// `LINHIB0001`: the kernel's, for a compressed image.
+    LinuxHibernate,
+    /// The eight bytes of TuxOnIce.
+    TuxOnIce,
+}
+
+impl fmt::Display for HibernationMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Swsusp1 => "S1SUSPEND",
+            Self::Swsusp2 => "S2SUSPEND",
+            Self::Uswsusp => "ULSUSPEND",
+            Self::LinuxHibernate => "LINHIB0001",
+            Self::TuxOnIce => "TuxOnIce",
+        })
+    }
+}

@@ -1,7 +1,8 @@
 //! The reasons that the core makes, each from the smallest input that makes it.
 
 use super::Row;
-use swap_dio::header::{Endian, HibernationMark, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::reason::HibernationMark;
 use swap_dio::reason::{Answer, Errno};
 use swap_dio::{
     Activation, Area, Backing, BlockSize, ByteRange, Bytes, DeviceId, ExtentFlags, ExtentState, FileExtent, Header,
