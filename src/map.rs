@@ -37,6 +37,23 @@ pub enum Model {
 /// # Invariants
 /// 1. Every page from 0 to `pages - 1` has exactly one target. 2. Extents ascend by swap page and no two
 ///    neighbours could be one. 3. Page 0 is the header: mapped, as in the kernel, and never to be swapped to.
+///
+/// There is no other door: it cannot be built, changed, or filled from memory that somebody else keeps.
+///
+/// ```compile_fail
+/// # fn forge(map: swap_dio::SwapMap<&[swap_dio::Slot]>) {
+/// let forged = swap_dio::SwapMap { slots: [swap_dio::Slot::EMPTY].as_slice(), ..map };
+/// # }
+/// ```
+///
+/// ```compile_fail
+/// struct Mine;
+/// impl swap_dio::map::Slots for Mine {
+///     fn slots(&self) -> &[swap_dio::Slot] {
+///         &[]
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SwapMap<S> {
     slots: S,
