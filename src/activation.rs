@@ -123,7 +123,10 @@ impl<S: Store> Activation<S> {
     pub fn push(&mut self, claim: &FileExtent) -> Result<(), Reason> {
         let mut refusals = Refusals { first: None, report: |_| () };
         self.take(claim, &mut refusals);
-        refusals.first.map_or(Ok(()), Err)
+        match refusals.first {
+            None => Ok(()),
+            Some(reason) => Err(reason),
+        }
     }
 
     /// Takes the next claim and reports every reason against it, the kernel's first.
@@ -158,8 +161,7 @@ impl<S: Store> Activation<S> {
     pub fn finish_all(mut self, report: impl FnMut(Reason)) -> Result<S::Proof, Reason> {
         let mut refusals = Refusals { first: self.refused, report };
         if self.next < self.limit {
-            let gap = hole(self.next, self.limit);
-            self.walk.take(&gap, &mut self.fill, &mut refusals);
+            self.take_hole(self.limit, &mut refusals);
         }
         self.walk.end(self.limit, &mut self.fill, &mut refusals);
         // The kernel does not count the pages of a file that it has refused already.
@@ -187,21 +189,35 @@ impl<S: Store> Activation<S> {
         match self.end_of(claim) {
             Ok(end) => {
                 if claim.logical > self.next && self.next < self.limit {
-                    let gap = hole(self.next, claim.logical.min(self.limit));
-                    self.walk.take(&gap, &mut self.fill, refusals);
+                    self.take_hole(claim.logical.min(self.limit), refusals);
                 }
                 self.next = end;
                 // Past the end of the walk nothing is judged: preallocation there is no obstacle.
-                if end <= self.limit {
+                if claim.logical < self.limit {
+                    let clipped;
+                    let claim = if end <= self.limit {
+                        claim
+                    } else {
+                        let length = self.limit.checked_sub(claim.logical).unwrap_or(Bytes::ZERO);
+                        clipped = FileExtent { length, ..*claim };
+                        &clipped
+                    };
+                    // The only place on the way of a claim that passes, so that the walk can be inlined here.
                     self.walk.take(claim, &mut self.fill, refusals);
-                } else if claim.logical < self.limit {
-                    let length = self.limit.checked_sub(claim.logical).unwrap_or(Bytes::ZERO);
-                    self.walk.take(&FileExtent { length, ..*claim }, &mut self.fill, refusals);
                 }
             }
             Err(reason) => refusals.say(reason),
         }
-        self.refused = self.refused.or(refusals.first);
+        if refusals.first.is_some() && self.refused.is_none() {
+            self.refused = refusals.first;
+        }
+    }
+
+    /// Judges the hole before a claim, or after the last.
+    #[cold]
+    fn take_hole(&mut self, to: Bytes, refusals: &mut Refusals<impl FnMut(Reason)>) {
+        let gap = hole(self.next, to);
+        self.walk.take(&gap, &mut self.fill, refusals);
     }
 
     /// Judges the shape of a claim: what no honest filesystem gets wrong.

@@ -45,8 +45,11 @@ impl FileExtent {
     }
 
     /// Whether both offsets and the length are whole blocks.
+    #[inline]
     pub(crate) fn is_in_blocks_of(&self, block: BlockSize) -> bool {
-        [Some(self.logical), self.physical, Some(self.length)].into_iter().flatten().all(|at| at.is_aligned(block))
+        // A bit below the block in any of them is one in all of them together.
+        let physical = self.physical.map_or(0, Bytes::get);
+        Bytes::new(self.logical.get() | physical | self.length.get()).is_aligned(block)
     }
 }
 

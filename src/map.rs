@@ -1,9 +1,9 @@
 //! The proof: where each page of a swap area lies, total over every page, and how far it runs on from there.
 //!
 //! Only a finished [`Activation`](crate::Activation) builds a [`SwapMap`], so having one means that every page of
-//! the area was judged. Lookup is a search of [`Slot`]s, a static tree of 192-byte nodes: 15 extents a leaf, 48
-//! children an inner node, 12.8 bytes an extent and 13.1 with the index. A million extents are three inner nodes
-//! (two of them always in cache) and one leaf away.
+//! the area was judged. Lookup is a search of [`Slot`]s, a static tree of 64-byte nodes, one cache line each: 5
+//! extents a leaf, 16 children an inner node, 12.8 bytes an extent and 13.7 with the index. A million extents are
+//! five inner nodes (all but the last always in cache, and that level has 800 KB) and one leaf away.
 //!
 //! Lengths are not stored: the map is total, so an extent ends where the next begins.
 //!
@@ -13,6 +13,8 @@
 mod bmap;
 mod cursor;
 mod store;
+
+use core::cell::Cell;
 
 pub use cursor::Cursor;
 pub(crate) use store::Facts;
@@ -94,6 +96,7 @@ impl<S: Slots> SwapMap<S> {
     ///
     /// # Errors
     /// [`Reason::OutsideArea`] for a page past the end.
+    #[inline]
     pub fn run(&self, page: PageIndex) -> Result<SwapExtent, Reason> {
         let slots = self.slots.slots();
         let run = self.slot_page(page).and_then(|page| {
@@ -107,17 +110,15 @@ impl<S: Slots> SwapMap<S> {
     ///
     /// # Errors
     /// [`Reason::OutsideArea`], each page for itself.
+    #[inline]
     pub fn runs<const N: usize>(&self, pages: [PageIndex; N]) -> [Result<SwapExtent, Reason>; N] {
         let slots = self.slots.slots();
         // A page past the end is looked up as page 0, so that the walk has no branches, and refused at the end.
-        let found = self.tree.find_all(slots, pages.map(|page| self.slot_page(page).unwrap_or(0)));
-        let mut places = found.into_iter();
+        let leaves = self.tree.leaves(slots, pages.map(|page| self.slot_page(page).unwrap_or(0)));
+        let mut leaves = leaves.into_iter();
         pages.map(|page| {
-            let place = places.next().flatten();
-            let run = self.slot_page(page).and_then(|page| {
-                let (leaf, at) = place?;
-                slots.get(leaf)?.run(at, page)
-            });
+            let leaf = leaves.next().and_then(|leaf| slots.get(leaf));
+            let run = self.slot_page(page).and_then(|page| leaf?.run_of(page));
             run.ok_or_else(|| self.outside(page))
         })
     }
@@ -152,7 +153,7 @@ impl<S: Slots> SwapMap<S> {
         for (place, extent) in scratch.iter_mut().zip(self.extents()) {
             *place = Some(extent);
         }
-        scratch.sort_unstable_by_key(|extent| extent.map_or(u64::MAX, |extent| extent.target().get()));
+        sort_by_target(Cell::from_mut(scratch).as_slice_of_cells());
         let mut last: Option<SwapExtent> = None;
         for extent in scratch.iter().flatten() {
             if let Some(before) = last {
@@ -168,11 +169,49 @@ impl<S: Slots> SwapMap<S> {
     }
 
     /// The page in the width of the map, if it is in the area.
+    #[inline]
     fn slot_page(&self, page: PageIndex) -> Option<u32> {
         u32::try_from(page.get()).ok().filter(|page| *page < self.facts.pages())
     }
 
     const fn outside(&self, page: PageIndex) -> Reason {
         Reason::OutsideArea { page, pages: self.facts.totals.pages }
+    }
+}
+
+/// Heapsort, empty places last: the sorts of `core` can panic, on an order that contradicts itself.
+fn sort_by_target(places: &[Cell<Option<SwapExtent>>]) {
+    let mut end = places.len();
+    let mut root = end / 2;
+    while end > 1 {
+        if let Some(before) = root.checked_sub(1) {
+            root = before;
+        } else {
+            end = end.saturating_sub(1);
+            exchange(places, 0, end);
+        }
+        sift_down(places.get(..end).unwrap_or_default(), root);
+    }
+}
+
+/// Moves the extent at `root` down until no child has a higher target.
+fn sift_down(places: &[Cell<Option<SwapExtent>>], mut root: usize) {
+    let key = |at: usize| places.get(at).map(|place| place.get().map_or(u64::MAX, |extent| extent.target().get()));
+    loop {
+        let left = root.saturating_mul(2).saturating_add(1);
+        let right = left.saturating_add(1);
+        let child = if key(right) > key(left) { right } else { left };
+        // A place past the end has no key, which is less than any.
+        if key(child) <= key(root) {
+            return;
+        }
+        exchange(places, root, child);
+        root = child;
+    }
+}
+
+fn exchange(places: &[Cell<Option<SwapExtent>>], one: usize, other: usize) {
+    if let (Some(one), Some(other)) = (places.get(one), places.get(other)) {
+        one.set(other.replace(one.get()));
     }
 }

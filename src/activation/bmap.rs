@@ -50,6 +50,7 @@ impl Walk {
         Self { block, limit, main: None, found: 0, next: 0 }
     }
 
+    #[inline]
     pub(super) fn take<S: Store>(
         &mut self,
         claim: &FileExtent,
@@ -73,6 +74,12 @@ impl Walk {
         if physical == Bytes::ZERO {
             return refusals.say(Reason::Hole { range });
         }
+        // The same as below, for what most claims are: whole pages, with no page begun before them.
+        if self.found == 0 && Bytes::new(physical.get() | claim.length.get()).is_aligned(fill.page_size().into()) {
+            let shift = fill.page_size().shift();
+            let (page, pages) = (physical.get() >> shift, claim.length.get() >> shift);
+            return refusals.note(Self::pages(claim.logical.get(), page, pages, fill));
+        }
         let [logical, device, count] = [claim.logical, physical, claim.length].map(|at| at.get() >> block.shift());
         refusals.note(self.blocks(logical, device, count, fill));
     }
@@ -94,7 +101,12 @@ impl Walk {
         self.found = blocks & per_page.saturating_sub(1);
         self.next = device.saturating_add(count);
 
-        let page = first_device >> per_page_shift;
+        Self::pages(first_logical << self.block.shift(), first_device >> per_page_shift, pages, fill)
+    }
+
+    /// Takes whole pages, as many as there is room for.
+    #[inline]
+    fn pages<S: Store>(logical: u64, page: u64, pages: u64, fill: &mut Fill<S>) -> Result<(), Reason> {
         let taken = pages.min(fill.room());
         // The header page is in the map and not in the span.
         let lowest = page.saturating_add(u64::from(fill.is_empty()));
@@ -102,6 +114,6 @@ impl Walk {
         if taken != 0 && lowest <= highest {
             fill.span_to(lowest, highest);
         }
-        fill.add(first_logical << self.block.shift(), page, taken)
+        fill.add(logical, page, taken)
     }
 }

@@ -54,6 +54,7 @@ impl Walk {
         Self { page_size, main: None, seam: None, split: None }
     }
 
+    #[inline]
     pub(super) fn take(&mut self, claim: &FileExtent, refusals: &mut Refusals<impl FnMut(Reason)>) {
         if !obstacle::clear(claim, ORDER, &mut self.main, refusals) {
             self.seam = None;

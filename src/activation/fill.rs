@@ -60,7 +60,7 @@ impl<S: Store> Fill<S> {
     }
 
     /// Adds a run's whole pages, as iomap does: a run shorter than a page is dropped without a word.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add_trimmed(&mut self, run: &Run) -> Result<(), Reason> {
         let shift = self.page_size.shift();
         let mask = self.page_size.bytes().get().saturating_sub(1);
@@ -78,7 +78,7 @@ impl<S: Store> Fill<S> {
     /// Adds target pages for the next swap pages, at most as many as there is room for.
     ///
     /// `logical` is the file offset of the first of them: swap pages that are not file pages end the identity.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, logical: u64, first: u64, count: u64) -> Result<(), Reason> {
         let count = u32::try_from(count.min(self.room())).unwrap_or(u32::MAX);
         if count == 0 {

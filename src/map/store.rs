@@ -8,10 +8,10 @@ use crate::map::{Model, SwapMap};
 use crate::reason::Reason;
 use crate::unit::{PageCount, PageSize};
 
-/// One node of a map: 192 bytes, three cache lines, opaque. A caller's array of these is all the memory it needs.
+/// One node of a map: 64 bytes, one cache line, opaque. A caller's array of these is all the memory it needs.
 ///
-/// A leaf holds the first swap pages of 15 extents, then the swap page after them, then their 15 targets as pairs
-/// of 32 bits. An inner node holds the first swap page of each of 48 children.
+/// A leaf holds the first swap pages of 5 extents, then the swap page after them, then their 5 targets as pairs
+/// of 32 bits. An inner node holds the first swap page of each of 16 children.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C, align(64))]
 pub struct Slot([u32; CHILDREN]);
@@ -41,16 +41,31 @@ impl Slot {
     }
 
     /// The extent of a leaf that holds `page`, which lies in this leaf.
-    fn extent_of(&self, page: u32) -> Option<usize> {
-        rank(self.0.first_chunk::<KEYS>()?, page).checked_sub(1)
+    #[inline]
+    fn extent_of(&self, page: u32) -> usize {
+        let [_, second, third, fourth, fifth, ..] = self.0;
+        rank([second, third, fourth, fifth], page)
     }
 
     /// The child of an inner node that holds `page`, which lies below this node.
-    fn child_of(&self, page: u32) -> Option<usize> {
-        rank(&self.0, page).checked_sub(1)
+    ///
+    /// Every fourth key first, then the three after it: two loads that wait for each other, and no branch to guess.
+    #[inline]
+    fn child_of(&self, page: u32) -> usize {
+        let [_, _, _, _, fourth, _, _, _, eighth, _, _, _, twelfth, ..] = self.0;
+        let quarter = rank([fourth, eighth, twelfth], page) << 2;
+        let key = |at: usize| self.0.get(quarter | at).copied().unwrap_or(u32::MAX);
+        quarter | rank([key(1), key(2), key(3)], page)
+    }
+
+    /// What is left of the extent that holds `page` from there on; the page lies in this leaf.
+    #[inline]
+    pub(super) fn run_of(&self, page: u32) -> Option<SwapExtent> {
+        self.run(self.extent_of(page), page)
     }
 
     /// What is left of the extent at `at` from `page` on.
+    #[inline]
     pub(super) fn run(&self, at: usize, page: u32) -> Option<SwapExtent> {
         let (start, end) = self.bounds(at)?;
         let skipped = page.checked_sub(start)?;
@@ -72,11 +87,13 @@ impl Slot {
     }
 
     /// Puts an extent in.
+    #[inline]
     fn set(&mut self, at: usize, start: u32, target: u64) -> Option<()> {
-        let pair = at.checked_mul(2)?.checked_add(KEYS)?;
-        *self.0.get_mut(..KEYS)?.get_mut(at)? = start;
-        *self.0.get_mut(pair)? = u32::try_from(target & u64::from(u32::MAX)).ok()?;
-        *self.0.get_mut(pair.checked_add(1)?)? = u32::try_from(target >> 32).ok()?;
+        let (keys, pairs) = self.0.split_first_chunk_mut::<KEYS>()?;
+        let ([low, high], _) = pairs.get_mut(at.checked_mul(2)?..)?.split_first_chunk_mut()?;
+        *low = u32::try_from(target & u64::from(u32::MAX)).ok()?;
+        *high = u32::try_from(target >> 32).ok()?;
+        *keys.get_mut(at)? = start;
         Some(())
     }
 
@@ -101,23 +118,23 @@ impl Tree {
     pub(super) fn find(&self, slots: &[Slot], page: u32) -> Option<(usize, usize)> {
         let mut at = 0usize;
         for level in self.levels.get(..self.depth)? {
-            let node = slots.get(level.checked_add(at)?)?;
-            at = at.checked_mul(CHILDREN)?.checked_add(node.child_of(page)?)?;
+            let node = slots.get(level.wrapping_add(at))?;
+            at = at << 4 | node.child_of(page);
         }
-        Some((at, slots.get(at)?.extent_of(page)?))
+        Some((at, slots.get(at)?.extent_of(page)))
     }
 
-    /// The same for several pages, level by level, so that their cache misses are under way together.
+    /// The leaves of several pages, level by level, so that their cache misses are under way together.
     #[inline]
-    pub(super) fn find_all<const N: usize>(&self, slots: &[Slot], pages: [u32; N]) -> [Option<(usize, usize)>; N] {
-        let mut places = pages.map(|page| (page, 0usize));
+    pub(super) fn leaves<const N: usize>(&self, slots: &[Slot], pages: [u32; N]) -> [usize; N] {
+        let mut leaves = [0usize; N];
         for level in self.levels.get(..self.depth).unwrap_or_default() {
-            for (page, at) in &mut places {
-                let child = slots.get(level.saturating_add(*at)).and_then(|node| node.child_of(*page));
-                *at = at.saturating_mul(CHILDREN).saturating_add(child.unwrap_or(usize::MAX));
+            for (at, page) in leaves.iter_mut().zip(pages) {
+                let node = slots.get(level.wrapping_add(*at)).unwrap_or(&Slot::EMPTY);
+                *at = *at << 4 | node.child_of(page);
             }
         }
-        places.map(|(page, at)| Some((at, slots.get(at)?.extent_of(page)?)))
+        leaves
     }
 
     /// Closes the last leaf and lays the inner nodes behind the leaves.
@@ -127,7 +144,7 @@ impl Tree {
         let (last, used) = (nodes.checked_sub(1)?, extents.checked_sub(1)? % Slot::EXTENTS);
         slots.at(last)?.close(used.checked_add(1)?, facts.pages());
 
-        let mut tree = Self { levels: [0; MAX_DEPTH], depth: 0 };
+        let (mut levels, mut depth) = ([0; MAX_DEPTH], 0usize);
         let (mut below, mut next) = (0usize, nodes);
         while nodes > 1 {
             let parents = nodes.div_ceil(CHILDREN);
@@ -139,11 +156,15 @@ impl Tree {
                 }
                 *slots.at(next.checked_add(parent)?)? = node;
             }
-            *tree.levels.get_mut(tree.depth)? = next;
-            tree.depth = tree.depth.checked_add(1)?;
+            *levels.get_mut(depth)? = next;
+            depth = depth.checked_add(1)?;
             (below, nodes, next) = (next, parents, next.checked_add(parents)?);
         }
-        tree.levels.get_mut(..tree.depth)?.reverse();
+        // Not `reverse`: it can panic, says the linker.
+        let mut tree = Self { levels: [0; MAX_DEPTH], depth };
+        for (level, first) in tree.levels.iter_mut().zip(levels.get(..depth)?.iter().rev()) {
+            *level = *first;
+        }
         Some(tree)
     }
 }
@@ -264,12 +285,20 @@ impl Sealed for alloc::vec::Vec<Slot> {}
 
 /// Memory by slot; owned memory grows by one slot when the slot after its last is asked for.
 trait SlotMemory {
+    /// A slot that is there, or the next one.
     fn at(&mut self, slot: usize) -> Option<&mut Slot>;
+    /// A slot that is there.
+    fn slot(&mut self, slot: usize) -> Option<&mut Slot>;
 }
 
 impl SlotMemory for &mut [Slot] {
     #[inline]
     fn at(&mut self, slot: usize) -> Option<&mut Slot> {
+        self.get_mut(slot)
+    }
+
+    #[inline]
+    fn slot(&mut self, slot: usize) -> Option<&mut Slot> {
         self.get_mut(slot)
     }
 }
@@ -283,25 +312,32 @@ impl SlotMemory for alloc::vec::Vec<Slot> {
         }
         self.get_mut(slot)
     }
+
+    #[inline]
+    fn slot(&mut self, slot: usize) -> Option<&mut Slot> {
+        self.get_mut(slot)
+    }
 }
 
 /// Puts the next extent in: into the last leaf, or into a new one, whose start closes the last.
 #[inline]
 fn put(slots: &mut impl SlotMemory, ordinal: u32, start: u32, target: u64) -> Option<()> {
     let (leaf, at) = (index_of(ordinal / EXTENTS), index_of(ordinal % EXTENTS));
-    if at == 0 {
-        *slots.at(leaf)? = Slot::EMPTY;
-        if let Some(before) = leaf.checked_sub(1) {
-            slots.at(before)?.close(Slot::EXTENTS, start);
-        }
+    if at != 0 {
+        return slots.slot(leaf)?.set(at, start, target);
     }
-    slots.at(leaf)?.set(at, start, target)
+    if let Some(before) = leaf.checked_sub(1) {
+        *slots.slot(before)?.0.get_mut(Slot::EXTENTS)? = start;
+    }
+    let node = slots.at(leaf)?;
+    *node = Slot::EMPTY;
+    node.set(0, start, target)
 }
 
-/// How many keys are at most `page`: no branches, so that it becomes a few vector compares.
+/// How many keys are at most `page`.
 #[inline]
-fn rank<const N: usize>(keys: &[u32; N], page: u32) -> usize {
-    index_of(keys.iter().map(|key| u32::from(*key <= page)).fold(0, u32::wrapping_add))
+fn rank<const N: usize>(keys: [u32; N], page: u32) -> usize {
+    keys.into_iter().map(|key| usize::from(key <= page)).fold(0, usize::wrapping_add)
 }
 
 /// A 32-bit count as an index: exact on every target of 32 bits or more.
@@ -313,11 +349,11 @@ fn full(slots: usize) -> Reason {
     Reason::MapFull { capacity: u64::try_from(slots).unwrap_or(u64::MAX) }
 }
 
-const KEYS: usize = 16;
-const CHILDREN: usize = 48;
-const EXTENTS: u32 = 15;
-/// 2^32 extents fill 286,331,154 leaves; six levels of 48 children reach over 12,000,000,000.
-const MAX_DEPTH: usize = 6;
+const KEYS: usize = 6;
+const CHILDREN: usize = 16;
+const EXTENTS: u32 = 5;
+/// 2^32 extents fill 858,993,460 leaves; eight levels of 16 children reach 4,294,967,296.
+const MAX_DEPTH: usize = 8;
 
-const _: () = assert!(size_of::<Slot>() == 192 && size_of::<usize>() >= size_of::<u32>());
-const _: () = assert!(KEYS + 2 * Slot::EXTENTS <= CHILDREN && Slot::EXTENTS == 15);
+const _: () = assert!(size_of::<Slot>() == 64 && size_of::<usize>() >= size_of::<u32>());
+const _: () = assert!(KEYS + 2 * Slot::EXTENTS <= CHILDREN && Slot::EXTENTS == 5);
