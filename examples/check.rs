@@ -17,8 +17,9 @@ mod quote;
 #[path = "check/samples.rs"]
 mod samples;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -40,8 +41,8 @@ struct Arguments {
     #[arg(long)]
     all: bool,
     /// Files or block devices; without any, sample files are made in a temporary folder and explained
-    #[arg(value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    #[arg(value_name = "PATH", value_parser = clap::value_parser!(OsString))]
+    paths: Vec<OsString>,
 }
 
 const STATUS: &str = "Exit status: 0 every path is admitted for bio; 1 some are not; \
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
         // The reader of our output went away: nobody is left to tell.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(2),
         Err(error) => {
-            eprintln!("check: cannot go on: {error}");
+            // If that cannot be said either, the status says it.
+            let _ = writeln!(std::io::stderr(), "check: cannot go on: {error}");
             ExitCode::from(2)
         }
     }
@@ -72,25 +74,26 @@ struct Form {
 }
 
 impl Form {
-    fn print(self, path: &std::path::Path, answer: &Result<Examination, ExamineError>) -> std::io::Result<()> {
+    fn print(self, path: &Path, answer: &Result<Examination, ExamineError>) -> std::io::Result<()> {
         // One lock and one flush a path: what is said of a path stands together, and nothing waits in a buffer.
         let mut out = std::io::stdout().lock();
         if self.json {
-            writeln!(out, "{}", json::object(path, answer))?;
+            json::write(&mut out, path, answer)?;
         } else if let Ok(found) = answer {
             human::write(&mut out, path, found, self.colour)?;
         }
         out.flush()?;
         if let Err(error) = answer {
-            writeln!(std::io::stderr(), "check: {}: {error}{}", quote::path(path), human::advice(error))?;
+            // Whoever closed this wants the answers only.
+            let _ = writeln!(std::io::stderr(), "check: {}: {error}{}", quote::path(path), human::advice(error));
         }
         Ok(())
     }
 }
 
-fn check(paths: &[PathBuf], form: Form) -> std::io::Result<ExitCode> {
+fn check(paths: &[OsString], form: Form) -> std::io::Result<ExitCode> {
     let (mut admitted, mut refused, mut unknown) = (0usize, 0usize, 0usize);
-    for path in paths {
+    for path in paths.iter().map(Path::new) {
         let answer = examine(path, form.depth);
         match &answer {
             Ok(found) if found.bio.verdict() == Verdict::Admit => admitted += 1,
@@ -101,7 +104,8 @@ fn check(paths: &[PathBuf], form: Form) -> std::io::Result<ExitCode> {
     }
     if !form.json && paths.len() > 1 {
         let total = paths.len();
-        println!("{total} paths: {admitted} admitted for bio, {refused} not, {unknown} could not be examined");
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{total} paths: {admitted} admitted for bio, {refused} not, {unknown} could not be examined")?;
     }
     Ok(ExitCode::from(if unknown > 0 { 2 } else { u8::from(refused > 0) }))
 }

@@ -29,7 +29,7 @@ mod run;
 mod trim;
 
 use crate::extent::{DeviceId, ExtentFlags, ExtentState, FileExtent};
-use crate::header::Area;
+use crate::header::{Area, Backing};
 use crate::map::{Model, Store};
 use crate::reason::Reason;
 use crate::unit::{BlockSize, Bytes, PageIndex, PageSize};
@@ -95,8 +95,12 @@ impl<S: Store> Activation<S> {
     /// Begins the activation of an area by the rules of a profile, into `store`.
     ///
     /// # Errors
+    /// [`Reason::OtherBacking`]: a device has no extents, see [`Activation::block_device`].
     /// [`Reason::BlockSizeAbovePageSize`]: no profile counts in blocks larger than a page.
     pub fn new(profile: Profile, area: &Area, store: S) -> Result<Self, Reason> {
+        if area.backing() != Backing::RegularFile {
+            return Err(Reason::OtherBacking);
+        }
         let page = area.page_size();
         let (Profile::Bmap { block } | Profile::Btrfs { sector: block }) = profile else {
             return Ok(Self::begin(profile, area, store));
@@ -114,13 +118,16 @@ impl<S: Store> Activation<S> {
         self
     }
 
-    /// Takes the next claim.
+    /// Takes the next claim. After a refusal it gives that reason again and looks at nothing.
     ///
     /// # Errors
     /// The first reason in the kernel's order: the claim's shape (empty, overflow, past the device, order), a hole
     /// before it, then the profile's own list.
     #[inline]
     pub fn push(&mut self, claim: &FileExtent) -> Result<(), Reason> {
+        if let Some(reason) = self.refused {
+            return Err(reason);
+        }
         let mut refusals = Refusals { first: None, report: |_| () };
         self.take(claim, &mut refusals);
         match refusals.first {

@@ -28,7 +28,7 @@ use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
 ///
 /// # Invariants
 /// Signature present, version 1, `last_page` at least 1, and (foreign byte order only) a bad-page list that fits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Header<'a> {
     page: &'a [u8],
     page_size: PageSize,
@@ -82,8 +82,10 @@ impl<'a> Header<'a> {
         let claimed = u64::from(self.last_page).saturating_add(1);
         let pages = claimed.min(maximum.get()).min(MAXIMUM_PAGES.get());
         let available = size.whole_pages(self.page_size).get();
-        // A size of zero is a block device that does not know its own: the kernel lets it pass.
-        if available != 0 && pages > available {
+        // No page at all is a block device that does not know its size: the kernel lets it pass. A regular file of
+        // that size has no signature to get here with; here it has, if somebody lies.
+        let unknown = backing == Backing::BlockDevice && available == 0;
+        if !unknown && pages > available {
             let (claimed, available) = (PageCount::new(claimed), PageCount::new(available));
             return Err(Reason::HeaderShort { claimed, available });
         }
@@ -95,9 +97,19 @@ impl<'a> Header<'a> {
             return Err(Reason::BadPagesTooMany { count, limit });
         }
         match u32::try_from(pages) {
-            Ok(pages @ 2..) => Ok(Area { page_size: self.page_size, pages, claimed: PageCount::new(claimed), size }),
+            Ok(pages @ 2..) => Ok(self.claim(pages, backing, size)),
             Ok(_) | Err(_) => Err(Reason::NoUsablePage { found: PageCount::new(pages) }),
         }
+    }
+
+    /// The area, with what the list of bad pages means for it.
+    fn claim(&self, pages: u32, backing: Backing, size: Bytes) -> Area {
+        let last_page = self.last_page();
+        let bad_outside = self.bad_pages().find(|bad| bad.get() == 0 || *bad > last_page);
+        // A page past what this kernel can address is not in its table.
+        let listed = self.bad_pages().filter(|bad| bad.get() < u64::from(pages)).count();
+        let bad_pages = u32::try_from(listed).unwrap_or(u32::MAX);
+        Area { page_size: self.page_size, pages, size, backing, last_page, bad_pages, bad_outside }
     }
 
     /// The byte order that the header was written in; the kernel takes either.
@@ -155,12 +167,17 @@ impl<'a> Header<'a> {
 pub struct Area {
     page_size: PageSize,
     pages: u32,
-    claimed: PageCount,
     size: Bytes,
+    backing: Backing,
+    last_page: PageIndex,
+    /// Listed pages that the area has, each as often as it is listed.
+    bad_pages: u32,
+    /// The first listed page that is the header or past the last.
+    bad_outside: Option<PageIndex>,
 }
 
 impl Area {
-    /// The area of a file whose header is still to be written: every whole page of it.
+    /// The area of a regular file whose header is still to be written: every whole page of it.
     ///
     /// # Errors
     /// Fewer than two pages: the header page and one to use.
@@ -170,7 +187,9 @@ impl Area {
             return Err(Reason::NoUsablePage { found: available });
         }
         let pages = u32::try_from(available.get()).unwrap_or(u32::MAX);
-        Ok(Self { page_size, pages, claimed: PageCount::new(pages.into()), size })
+        let last_page = PageIndex::new(u64::from(pages).saturating_sub(1));
+        let backing = Backing::RegularFile;
+        Ok(Self { page_size, pages, size, backing, last_page, bad_pages: 0, bad_outside: None })
     }
 
     /// The kernel's page size.
@@ -188,12 +207,25 @@ impl Area {
         self.size
     }
 
+    /// What the area lies on.
+    pub const fn backing(&self) -> Backing {
+        self.backing
+    }
+
     /// The warning that the kernel logs when it cannot address all that the header claims.
     pub fn truncated(&self) -> Option<Reason> {
         // Judged by the last page, not by the count: one page more than can be used passes without a word.
-        let last_page = self.claimed.get().saturating_sub(1);
-        (last_page > self.pages().get())
-            .then_some(Reason::HeaderTruncated { claimed: self.claimed, usable: self.pages() })
+        let last_page = self.last_page.get();
+        let claimed = PageCount::new(last_page.saturating_add(1));
+        (last_page > self.pages().get()).then_some(Reason::HeaderTruncated { claimed, usable: self.pages() })
+    }
+
+    /// The listed bad pages that the area has, a duplicate each time; or the first that it may not have.
+    pub(crate) fn bad_pages(&self) -> Result<u32, Reason> {
+        match self.bad_outside {
+            Some(bad) => Err(Reason::BadPageOutside { bad, last: self.last_page }),
+            None => Ok(self.bad_pages),
+        }
     }
 
     /// Pages as the 32 bits that the kernel's `sis->max` has.

@@ -75,6 +75,7 @@
 extern crate alloc;
 
 pub mod activation;
+pub mod candidate;
 pub mod extent;
 pub mod header;
 #[cfg(all(feature = "linux", target_os = "linux"))]

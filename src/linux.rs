@@ -10,10 +10,12 @@ mod block;
 mod btrfs;
 mod examine;
 mod fiemap;
+mod file;
 mod filesystem;
 mod inode;
 mod ioctl;
 mod mount;
+mod process;
 mod report;
 mod swaps;
 

@@ -24,7 +24,24 @@ use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    // The path, as swapon(2) opens it: fs/namei.c:may_open, fs/open.c:do_dentry_open.
+    // The call.
+    /// A flag bit that swapon(2) does not know.
+    #[error("swapon has no flags {bits:#x}")]
+    FlagsUnknown {
+        /// The bits.
+        bits: u32,
+    },
+    /// Only a privileged process may activate swap.
+    #[error("swapon needs the capability CAP_SYS_ADMIN")]
+    NoPermission,
+    /// The table of areas is full, or may be: how many it holds depends on how the kernel was built.
+    #[error("{active} swap areas are active, the kernel's table holds between 22 and 32")]
+    TableFull {
+        /// Active areas.
+        active: usize,
+    },
+
+    // The path, as swapon(2) opens it.
     /// A directory: opening it for writing fails before anything is looked at.
     #[error("a directory holds no swap area")]
     Directory,
@@ -34,8 +51,8 @@ pub enum Reason {
         /// What it is.
         kind: SpecialFile,
     },
-    /// The filesystem or the mount is read-only, and swapon opens for writing.
-    #[error("the filesystem is mounted read-only, swapon opens for writing")]
+    /// The filesystem, the mount or the subvolume is read-only, and swapon opens for writing.
+    #[error("the filesystem, this mount of it or this subvolume is read-only, swapon opens for writing")]
     ReadOnly,
     /// `chattr +i`: opening for writing fails.
     #[error("the file is immutable (chattr +i), swapon opens for writing")]
@@ -43,6 +60,12 @@ pub enum Reason {
     /// `chattr +a`: opening for writing without `O_APPEND` fails.
     #[error("the file is append-only (chattr +a), swapon opens for plain writing")]
     AppendOnly,
+    /// A process runs the file: it cannot be opened for writing meanwhile.
+    #[error("{}", if *certain { "a process is running this file" } else { "whether a process runs this file cannot be told" })]
+    OpenForExecution {
+        /// Whether it is known, or only cannot be ruled out.
+        certain: bool,
+    },
     /// fs-verity: `fs/verity/open.c:fsverity_file_open` refuses writers.
     #[error("the file is sealed by fs-verity and cannot be opened for writing")]
     Verity,
@@ -58,8 +81,11 @@ pub enum Reason {
     #[error("the file has been unlinked")]
     Unlinked,
     /// `IS_SWAPFILE`: already active, by this name or another.
-    #[error("the swap area is already active")]
-    Active,
+    #[error("{}", if *certain { "the swap area is already active" } else { "an active swap area is named in /proc/swaps by a path that leads nowhere from here: this may be it" })]
+    Active {
+        /// Whether it is known, or only cannot be ruled out.
+        certain: bool,
+    },
     /// The block device is held by a mount, a device-mapper table or another exclusive opener.
     #[error("the block device is in use by {holder}")]
     DeviceHeld {
@@ -176,6 +202,10 @@ pub enum Reason {
         limit: PageCount,
     },
 
+    /// The area of a device where one of a file is needed, or the reverse: file pages would become device pages.
+    #[error("a block device has no file extents, and a file is no block device")]
+    OtherBacking,
+
     // The inode, before its extents.
     /// btrfs: `BTRFS_INODE_NODATACOW` is missing. `fs/btrfs/inode.c:btrfs_swap_activate`.
     #[error("the file is copy-on-write")]
@@ -209,6 +239,15 @@ pub enum Reason {
         /// `i_size`.
         size: Bytes,
     },
+    /// btrfs: an overwrite in place still makes an ordered extent and finishes it in a transaction.
+    #[error("{filesystem} runs a transaction for each write through it, also for an overwrite in place")]
+    TransactionPerWrite {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
+    /// A read-only block device: swapon(2) accepts it, and every write to it will fail.
+    #[error("the block device is read-only, every page written to it would be lost")]
+    DeviceReadOnly,
     /// A network filesystem: every page needs a server and a network that need no memory.
     #[error("{filesystem} is a network filesystem, its server and the network are on the swap path")]
     Network {
@@ -365,6 +404,14 @@ pub enum Reason {
     SplitPage {
         /// The page.
         range: ByteRange,
+    },
+    /// The file model: pages of the file that are not pages of the device.
+    #[error("{range} do not begin where a page of {page} of the device begins")]
+    Misplaced {
+        /// The range.
+        range: ByteRange,
+        /// The page size.
+        page: PageSize,
     },
     /// Data that shares a block with other data.
     #[error("{range} are not in blocks of their own")]

@@ -116,9 +116,15 @@ fn usage_and_status() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
-    let script = format!("{} --json / / / / / / / / / / / / | head -n 1", program().display());
-    let output = Command::new("bash").args(["-c", &script]).output().expect("bash");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for what in ["--json / / / / / /", "/ / / / / /", "/nx1 /nx2 /nx3", "", "--help"] {
+        for end in ["| head -n 1", "| true", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&- 2>&-"] {
+            let script = format!("{} {what} {end}; exit ${{PIPESTATUS[0]}}", program().display());
+            let output = Command::new("bash").args(["-c", &script]).output().expect("bash");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("panicked"), "check {what} {end}: {said}");
+            assert!(matches!(output.status.code(), Some(0..=2 | 141)), "check {what} {end}: {:?}", output.status);
+        }
+    }
 }
 
 #[test]
@@ -148,7 +154,8 @@ fn a_signal_leaves_no_samples_behind() {
     let folder = tempfile::tempdir().expect("a folder");
     for delay in ["0.005", "0.01", "0.02", "0.04"] {
         let mut command = Command::new("timeout");
-        command.args(["-s", "INT", delay]).arg(program()).env("TMPDIR", folder.path());
+        // In the foreground: else the group is signalled too, which is asking twice.
+        command.args(["--foreground", "-s", "INT", delay]).arg(program()).env("TMPDIR", folder.path());
         assert!(command.output().is_ok());
         let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the folder").collect();
         assert!(left.is_empty(), "after {delay} s: {left:?}");

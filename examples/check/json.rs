@@ -1,40 +1,50 @@
-//! The contract for scripts: one object per path and line, fields in a fixed order.
+//! The contract for scripts: one object per path and line, fields in a fixed order, written as it goes.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
 use swap_dio::Reason;
-use swap_dio::linux::{Examination, ExamineError, Judgement};
+use swap_dio::linux::{Examination, ExamineError};
 
 use crate::quote;
 
-/// The object for one path; of a path that could not be examined it holds `path` and `error` only.
+/// Writes the line for one path; of a path that could not be examined it holds `path` and `error` only.
 ///
 /// A path that is not UTF-8 is given with replacement characters: the order of the lines is that of the arguments.
-pub(crate) fn object(path: &Path, answer: &Result<Examination, ExamineError>) -> Value {
-    let name = path.to_string_lossy();
+pub(crate) fn write(out: &mut impl Write, path: &Path, answer: &Result<Examination, ExamineError>) -> io::Result<()> {
+    let name = Value::from(path.to_string_lossy());
     let found = match answer {
         Ok(found) => found,
-        Err(error) => return json!({ "path": name, "error": error.to_string() }),
+        Err(error) => return writeln!(out, "{}", json!({ "path": name, "error": error.to_string() })),
     };
-    let reasons = |list: &[Reason]| list.iter().map(|why| reason(path, why)).collect::<Value>();
-    let judgement =
-        |model: &Judgement| json!({ "verdict": model.verdict().word(), "reasons": reasons(model.reasons()) });
-    json!({
-        "path": name,
-        "filesystem": found.filesystem,
-        "page_size": found.page_size.bytes().get(),
-        "size": found.size.get(),
-        "kernel": {
-            "accepts": found.kernel.accepts,
-            "errno": found.kernel.errno.map(|errno| errno.name()),
-            "pages": found.kernel.pages.map(|pages| pages.get()),
-            "extents": found.kernel.extents,
-        },
-        "bio": judgement(&found.bio),
-        "file": judgement(&found.file),
-        "warnings": reasons(&found.warnings),
-    })
+    let kernel = json!({
+        "accepts": found.kernel.accepts,
+        "errno": found.kernel.errno.map(|errno| errno.name()),
+        "pages": found.kernel.pages.map(|pages| pages.get()),
+        "extents": found.kernel.extents,
+    });
+    let filesystem = Value::from(found.filesystem.as_str());
+    write!(out, r#"{{"path":{name},"filesystem":{filesystem},"page_size":{},"#, found.page_size.bytes().get())?;
+    write!(out, r#""size":{},"kernel":{kernel}"#, found.size.get())?;
+    for (model, judgement) in [("bio", &found.bio), ("file", &found.file)] {
+        write!(out, r#","{model}":{{"verdict":"{}","reasons":"#, judgement.verdict().word())?;
+        reasons(out, path, judgement.reasons())?;
+        write!(out, "}}")?;
+    }
+    write!(out, r#","warnings":"#)?;
+    reasons(out, path, &found.warnings)?;
+    writeln!(out, "}}")
+}
+
+/// A list may be long: it is written reason by reason.
+fn reasons(out: &mut impl Write, path: &Path, list: &[Reason]) -> io::Result<()> {
+    write!(out, "[")?;
+    for (index, why) in list.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        write!(out, "{comma}{}", reason(path, why))?;
+    }
+    write!(out, "]")
 }
 
 fn reason(path: &Path, reason: &Reason) -> Value {

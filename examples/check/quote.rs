@@ -5,18 +5,25 @@ use std::path::Path;
 
 /// The path as a shell would take it.
 pub(crate) fn path(path: &Path) -> String {
-    let bytes = path.as_os_str().as_bytes();
+    // A name that begins like an option is none to any program when it begins with its folder.
+    let named = if path.as_os_str().as_bytes().starts_with(b"-") { Path::new(".").join(path) } else { path.to_owned() };
+    let bytes = named.as_os_str().as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
         return String::from_utf8_lossy(bytes).into_owned();
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        Ok(text) if !text.chars().any(is_odd) => format!("'{}'", text.replace('\'', r"'\''")),
         Ok(_) | Err(_) => {
             let escaped: String = bytes.iter().map(|byte| escape(*byte)).collect();
             format!("$'{escaped}'")
         }
     }
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn is_odd(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(byte: u8) -> String {

@@ -27,15 +27,18 @@ pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
     .map_err(io::Error::other)?;
     let folder = folder(page_size)?;
 
+    let mut out = io::stdout();
     if !form.json {
-        println!(
+        writeln!(
+            out,
             "Four sample swap files of {}, each with a swap header, in {}.",
             Bytes::new(SIZE),
             folder.path().display()
-        );
-        println!(
+        )?;
+        writeln!(
+            out,
             "\"bio\" is swap straight to the device, as swapon does it; \"file\" is swap through the filesystem.\n"
-        );
+        )?;
     }
     for (name, note, make) in SAMPLES {
         if STOP.load(Ordering::Relaxed) {
@@ -46,16 +49,16 @@ pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
         match make(&path, page_size) {
             Ok(()) => {
                 if !form.json {
-                    println!("{note}:");
+                    writeln!(out, "{note}:")?;
                 }
                 form.print(&path, &examine(&path, form.depth))?;
             }
-            Err(error) if !form.json => println!("{note}: not on this filesystem ({error})\n"),
+            Err(error) if !form.json => writeln!(out, "{note}: not on this filesystem ({error})\n")?,
             Err(_) => (),
         }
     }
     if !form.json {
-        println!("Now your own: check PATH…, with --all for every reason. Removed: {}", folder.path().display());
+        writeln!(out, "Now your own: check PATH…, with --all for every reason. Removed: {}", folder.path().display())?;
     }
     io::stdout().flush()?;
     folder.close()?;

@@ -59,7 +59,7 @@ fuzz_target!(|input: Input<'_>| {
     if let (Ok(area), Ok(pages @ ..=4096)) = (area, pages) {
         let bad: Vec<u64> = read.bad_pages.iter().map(|bad| u64::from(*bad)).collect();
         let expected = plain::block_device(page_size.bytes().get(), pages, u64::from(read.last_page), &bad);
-        agree::same_totals(&expected, &Activation::block_device(&area, &header, Vec::new()));
+        agree::same_totals(&expected, &Activation::block_device(&area, Vec::new()));
     }
     write(&header, page_size, &start);
 });

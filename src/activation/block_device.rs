@@ -5,28 +5,24 @@
 
 use super::Activation;
 use super::fill::Fill;
-use crate::header::{Area, Header};
+use crate::header::{Area, Backing};
 use crate::map::{Model, Store};
 use crate::reason::Reason;
 
 impl<S: Store> Activation<S> {
-    /// Activates a whole device whose header says which pages are bad.
+    /// Activates a whole device; its header says which pages are bad.
     ///
     /// The map holds the bad pages too, as the kernel's does: it is the allocator of pages that leaves them out.
     /// Each listed entry costs one usable page, a duplicate as well.
     ///
     /// # Errors
-    /// In the kernel's order: an entry that is the header page or past the last ([`Reason::BadPageOutside`]), no
+    /// [`Reason::OtherBacking`] for the area of a file. Then in the kernel's order: an entry that is the header page or past the last ([`Reason::BadPageOutside`]), no
     /// usable page left; then more entries than pages, where the kernel's 32-bit count wraps; memory for one extent.
-    pub fn block_device(area: &Area, header: &Header<'_>, store: S) -> Result<S::Proof, Reason> {
-        let mut bad_pages = 0u32;
-        for bad in header.bad_pages() {
-            if bad.get() == 0 || bad > header.last_page() {
-                return Err(Reason::BadPageOutside { bad, last: header.last_page() });
-            }
-            // A page past what this kernel can address is not in its table.
-            bad_pages = bad_pages.saturating_add(u32::from(bad.get() < area.pages().get()));
+    pub fn block_device(area: &Area, store: S) -> Result<S::Proof, Reason> {
+        if area.backing() != Backing::BlockDevice {
+            return Err(Reason::OtherBacking);
         }
+        let bad_pages = area.bad_pages()?;
         let mut fill = Fill::new(area, store);
         fill.add_identity(area.pages().get())?;
         fill.enough_without(bad_pages)?;

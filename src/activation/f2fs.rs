@@ -93,7 +93,8 @@ impl Walk {
         refusals: &mut Refusals<impl FnMut(Reason)>,
     ) {
         if let Some(run) = self.run.take() {
-            let last = self.moved && run.logical.saturating_add(run.length) >= limit.get();
+            let needed = run.logical.saturating_add(fill.room() << fill.page_size().shift());
+            let last = self.moved && run.logical.saturating_add(run.length) >= limit.get().min(needed);
             self.add(&run, last, fill, refusals);
         }
     }

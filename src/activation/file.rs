@@ -1,8 +1,8 @@
 //! The file model: swap page n is file page n, and every write must be an overwrite in place, by one I/O.
 //!
 //! Written extents only: a write to an unwritten one runs a transaction at completion, and a read of it gives
-//! zeros. The place on the device may be unknown; but a page that lies across two extents must be one run there,
-//! or it takes more than one I/O. Nothing is trimmed. Every whole page of the file is judged, also past what the
+//! zeros. The place on the device may be unknown; where it is known, a page of the file must be a page of the device,
+//! and a page that lies across two extents must be one run there, or it takes more than one I/O. Nothing is trimmed. Every whole page of the file is judged, also past what the
 //! header claims, so that this profile never admits what iomap refuses.
 //!
 //! Source: the requirements in Linux v6.18 `fs/iomap/direct-io.c:iomap_dio_bio_iter` (unwritten, shared, holes) and
@@ -61,6 +61,11 @@ impl Walk {
             return;
         }
         let (logical, physical) = (claim.logical.get(), claim.physical.map(Bytes::get));
+        let mask = self.page_size.bytes().get().saturating_sub(1);
+        if physical.is_some_and(|physical| (physical ^ logical) & mask != 0) {
+            self.seam = None;
+            return refusals.say(Reason::Misplaced { range: claim.range(), page: self.page_size });
+        }
         let page = logical >> self.page_size.shift();
         let start = page << self.page_size.shift();
         if let Some(seam) = self.seam.filter(|seam| seam.logical == logical && start != logical) {

@@ -7,7 +7,7 @@
 
 use super::Activation;
 use super::fill::Fill;
-use crate::header::Area;
+use crate::header::{Area, Backing};
 use crate::map::{Model, Store};
 use crate::reason::Reason;
 use crate::unit::{Bytes, Sectors};
@@ -16,8 +16,11 @@ impl<S: Store> Activation<S> {
     /// Activates a file of a network filesystem that has `allocated` sectors (`i_blocks`).
     ///
     /// # Errors
-    /// [`Reason::Underallocated`] when they are fewer bytes than the file is long; memory for one extent.
+    /// [`Reason::OtherBacking`] for the area of a device; [`Reason::Underallocated`] when they are fewer bytes than the file is long; memory for one extent.
     pub fn network(area: &Area, allocated: Sectors, store: S) -> Result<S::Proof, Reason> {
+        if area.backing() != Backing::RegularFile {
+            return Err(Reason::OtherBacking);
+        }
         let (size, bytes) = (area.size(), allocated.to_bytes().unwrap_or(Bytes::new(u64::MAX)));
         if bytes < size {
             return Err(Reason::Underallocated { allocated: bytes, size });

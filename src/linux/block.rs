@@ -1,68 +1,136 @@
-//! Block devices: size, zones, what is stacked on them, what a loop device stands on.
+//! Block devices: size, zones, who holds them, what a loop device stands on.
 //!
-//! Told from /sys and the mount table. Opening the device exclusively would tell more, and could make somebody
-//! else's mount fail meanwhile; a check does not do that.
+//! swapon opens a device exclusively, so the only exact way to learn whether it could is to do the same for a moment,
+//! for reading. Who holds it is then told from /sys and the mount table, as far as it shows there.
 //!
 //! Source: Linux v6.18, `mm/swapfile.c:claim_swapfile`, `block/bdev.c:bd_may_claim` (a partition claims its whole
 //! disk); Documentation/ABI/stable/sysfs-block.
 
 use std::path::{Path, PathBuf};
 
-use super::inode::{Device, Inode, Kind};
-use super::mount;
-use crate::reason::Holder;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno as OsError;
 
-/// Whether writes must follow zones.
-pub(super) fn is_zoned(device: Device) -> bool {
-    let whole = whole_disk(device).unwrap_or_else(|| sysfs(device));
-    let model = std::fs::read_to_string(whole.join("queue/zoned"));
-    model.is_ok_and(|model| model.trim() != "none")
-}
+use super::examine::{ExamineError, advise, fact, no_fact, open, read_start};
+use super::inode::{Device, Inode};
+use super::ioctl::device_size;
+use super::report::{Collector, Examination, Facts, For};
+use super::{mount, swaps};
+use crate::activation::Activation;
+use crate::candidate::{Candidate, Condition, Kind};
+use crate::header::{Backing, Header, MAXIMUM_PAGES};
+use crate::map::Tally;
+use crate::reason::{Holder, Reason};
+use crate::unit::Bytes;
 
-/// Whether this is a loop device.
-pub(super) fn is_loop(device: Device) -> bool {
-    whole_disk(device).unwrap_or_else(|| sysfs(device)).join("loop").is_dir()
-}
+/// Examines a block device; `candidate` holds what was found before it was opened.
+pub(super) fn examine(
+    path: &Path,
+    named: &Inode,
+    mut candidate: Candidate,
+    mut found: Collector,
+) -> Result<Examination, ExamineError> {
+    let page_size = candidate.page_size;
+    let (file, inode) = open(path, named)?;
+    let size = Bytes::new(device_size(&file).map_err(fact("its size"))?);
+    let disk = Disk::of(inode.device);
 
-/// Who holds the device, its whole disk or one of its partitions, if anybody is seen to.
-pub(super) fn holder(device: Device) -> std::io::Result<Option<Holder>> {
-    let mut family = vec![sysfs(device)];
-    match whole_disk(device) {
-        Some(disk) => family.push(disk),
-        None => family.extend(partitions(device)),
-    }
-    let has_holder = |dir: &PathBuf| std::fs::read_dir(dir.join("holders")).is_ok_and(|mut held| held.next().is_some());
-    if family.iter().any(has_holder) {
-        return Ok(Some(Holder::StackedDevice));
-    }
-    let numbers: Vec<Device> = family.iter().filter_map(|dir| number_of(dir)).collect();
-    for mount in mount::all()? {
-        // btrfs mounts have a device number of their own: there the source tells.
-        let source = Inode::at(&mount.source);
-        let source = source.ok().filter(|inode| inode.kind == Kind::BlockDevice).map(|inode| inode.device);
-        if numbers.contains(&mount.device) || source.is_some_and(|source| numbers.contains(&source)) {
-            return Ok(Some(Holder::Mount));
+    candidate.conditions.set(Condition::ZONED, disk.is_zoned());
+    candidate.block = disk.logical_block();
+    candidate.holder = if is_held(path) { Some(disk.holder().map_err(no_fact("the mount table"))?) } else { None };
+    candidate.judge(|reason| found.say(For::Both, reason));
+
+    let start = read_start(&file)?;
+    let totals = Header::read(&start, page_size).and_then(|header| {
+        let area = header.area(Backing::BlockDevice, size, MAXIMUM_PAGES)?;
+        advise(&inode, &mut found);
+        if let Some(warning) = area.truncated() {
+            found.say(For::Both, warning);
         }
+        Activation::block_device(&area, Tally)
+    });
+    let totals = totals.map_err(|reason| found.say(For::Both, reason)).ok();
+    if disk.is_read_only() {
+        found.say(For::Both, Reason::DeviceReadOnly);
     }
-    Ok(None)
-}
-
-fn sysfs(device: Device) -> PathBuf {
-    PathBuf::from(format!("/sys/dev/block/{device}"))
-}
-
-/// The disk that a partition is on; `None` for a whole disk.
-fn whole_disk(device: Device) -> Option<PathBuf> {
-    let dir = sysfs(device);
-    if !dir.join("partition").exists() {
-        return None;
+    if disk.is_loop() {
+        found.say(For::Both, Reason::LoopBacking);
     }
-    dir.canonicalize().ok()?.parent().map(PathBuf::from)
+    Ok(found.finish(Facts { filesystem: "block device".to_owned(), page_size, size }, totals, true))
 }
 
-fn partitions(device: Device) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(sysfs(device)) else { return Vec::new() };
-    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|dir| dir.join("partition").exists()).collect()
+/// Whether somebody holds the device, or its disk, for himself: asked for a moment, and given back at once.
+fn is_held(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    matches!(rustix::fs::open(path, flags, Mode::empty()), Err(OsError::BUSY))
+}
+
+/// What /sys says of a device.
+struct Disk {
+    device: Device,
+    dir: PathBuf,
+    /// The disk that a partition is on; the device itself if it is none.
+    whole: PathBuf,
+}
+
+impl Disk {
+    fn of(device: Device) -> Self {
+        let dir = PathBuf::from(format!("/sys/dev/block/{device}"));
+        let disk = dir.canonicalize().ok().and_then(|dir| dir.parent().map(PathBuf::from));
+        let whole = disk.filter(|_| dir.join("partition").exists()).unwrap_or_else(|| dir.clone());
+        Self { device, dir, whole }
+    }
+
+    fn is_zoned(&self) -> bool {
+        std::fs::read_to_string(self.whole.join("queue/zoned")).is_ok_and(|model| model.trim() != "none")
+    }
+
+    fn is_loop(&self) -> bool {
+        self.whole.join("loop").is_dir()
+    }
+
+    fn is_read_only(&self) -> bool {
+        std::fs::read_to_string(self.dir.join("ro")).is_ok_and(|flag| flag.trim() != "0")
+    }
+
+    fn logical_block(&self) -> Bytes {
+        let size = std::fs::read_to_string(self.whole.join("queue/logical_block_size"));
+        Bytes::new(size.ok().and_then(|size| size.trim().parse().ok()).unwrap_or(0))
+    }
+
+    /// Who holds it, as far as that shows.
+    fn holder(&self) -> std::io::Result<Holder> {
+        let family = self.family();
+        let numbers: Vec<Device> = family.iter().filter_map(|dir| number_of(dir)).collect();
+        let areas = swaps::active_devices()?;
+        if areas.iter().any(|area| *area != self.device && numbers.contains(area)) {
+            return Ok(Holder::SwapArea);
+        }
+        let stacked =
+            |dir: &PathBuf| std::fs::read_dir(dir.join("holders")).is_ok_and(|mut held| held.next().is_some());
+        if family.iter().any(stacked) {
+            return Ok(Holder::StackedDevice);
+        }
+        let is_mounted = mount::all()?.into_iter().any(|mount| {
+            // btrfs mounts have a device number of their own: there the source tells.
+            let source =
+                Some(&mount.source).filter(|source| source.is_absolute()).and_then(|source| Inode::at(source).ok());
+            let source = source.filter(|inode| inode.kind == Kind::BlockDevice).map(|inode| inode.device);
+            numbers.contains(&mount.device) || source.is_some_and(|source| numbers.contains(&source))
+        });
+        Ok(if is_mounted { Holder::Mount } else { Holder::Someone })
+    }
+
+    /// The device, its disk and, for a whole disk, its partitions: who claims one claims them all.
+    fn family(&self) -> Vec<PathBuf> {
+        let mut family = vec![self.dir.clone(), self.whole.clone()];
+        if let Ok(entries) = std::fs::read_dir(&self.dir) {
+            family.extend(
+                entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|dir| dir.join("partition").exists()),
+            );
+        }
+        family
+    }
 }
 
 fn number_of(dir: &Path) -> Option<Device> {

@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags, ioctl_getflags, statx};
+use rustix::io::Errno;
 
+use crate::candidate::Kind;
 use crate::reason::SpecialFile;
 use crate::unit::{Bytes, Sectors};
 
@@ -47,15 +49,6 @@ impl std::fmt::Display for Device {
     }
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
-    File,
-    BlockDevice,
-    Directory,
-    Special(SpecialFile),
-    Unknown,
-}
-
 impl Inode {
     /// Reads the facts of what a path leads to, without opening it: all but the inode flags.
     pub(super) fn at(path: &Path) -> rustix::io::Result<Self> {
@@ -67,11 +60,15 @@ impl Inode {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN;
         let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, wanted)?;
         let got = |flag: StatxFlags| StatxFlags::from_bits_retain(stat.stx_mask).contains(flag);
-        // Not every filesystem has inode flags; those that have none here have none that matter.
-        let flags = ioctl_getflags(&fd).map_or(0, |flags| flags.bits());
+        let flags = match ioctl_getflags(&fd) {
+            Ok(flags) => flags.bits(),
+            // A filesystem without inode flags has none that matter here; a descriptor of `O_PATH` cannot be asked.
+            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::BADF | Errno::INVAL | Errno::NOSYS) => 0,
+            Err(error) => return Err(error),
+        };
         let attribute = |attribute, flag: u32| stat.stx_attributes.contains(attribute) || flags & flag != 0;
         Ok(Self {
-            kind: kind_of(stat.stx_mode),
+            kind: kind_of(stat.stx_mode).ok_or(Errno::INVAL)?,
             size: Bytes::new(stat.stx_size),
             allocated: Sectors::new(stat.stx_blocks),
             links: stat.stx_nlink,
@@ -93,16 +90,16 @@ impl Inode {
     }
 }
 
-fn kind_of(mode: u16) -> Kind {
-    match FileType::from_raw_mode(mode.into()) {
-        FileType::RegularFile => Kind::File,
+fn kind_of(mode: u16) -> Option<Kind> {
+    Some(match FileType::from_raw_mode(mode.into()) {
+        FileType::RegularFile => Kind::RegularFile,
         FileType::BlockDevice => Kind::BlockDevice,
         FileType::Directory => Kind::Directory,
         FileType::Fifo => Kind::Special(SpecialFile::Fifo),
         FileType::Socket => Kind::Special(SpecialFile::Socket),
         FileType::CharacterDevice => Kind::Special(SpecialFile::CharacterDevice),
-        FileType::Symlink | FileType::Unknown => Kind::Unknown,
-    }
+        FileType::Symlink | FileType::Unknown => return None,
+    })
 }
 
 const FS_COMPR_FL: u32 = 0x4;

@@ -37,7 +37,7 @@ pub struct Examination {
 pub struct Prediction {
     /// Whether it accepts.
     pub accepts: Option<bool>,
-    /// The errno, if it is known to refuse.
+    /// The errno, if it is known to refuse and with which.
     pub errno: Option<Errno>,
     /// Usable pages, if it is known to accept: the Size column of /proc/swaps, in pages.
     pub pages: Option<PageCount>,
@@ -70,10 +70,29 @@ pub(super) struct Collector {
     bio: Judgement,
     file: Judgement,
     warnings: Vec<Reason>,
-    /// The first errno that the kernel is known to give.
+    /// The first errno that the kernel is known to give, if it comes that far.
     refuses: Option<Errno>,
-    /// An errno that it may give before that.
-    may_refuse: Option<Errno>,
+    /// What it may answer before that.
+    doubt: Doubt,
+}
+
+/// What the kernel may answer, and may not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Doubt {
+    None,
+    /// This errno, or none.
+    One(Errno),
+    Anything,
+}
+
+impl Doubt {
+    fn or(self, errno: Errno) -> Self {
+        match self {
+            Self::None => Self::One(errno),
+            Self::One(other) if other == errno => self,
+            Self::One(_) | Self::Anything => Self::Anything,
+        }
+    }
 }
 
 /// Whose reason it is.
@@ -90,7 +109,7 @@ pub(super) enum For {
 impl Collector {
     pub(super) fn new(depth: Depth) -> Self {
         let (bio, file) = (Judgement::default(), Judgement::default());
-        Self { depth, bio, file, warnings: Vec::new(), refuses: None, may_refuse: None }
+        Self { depth, bio, file, warnings: Vec::new(), refuses: None, doubt: Doubt::None }
     }
 
     /// Notes a reason.
@@ -101,7 +120,8 @@ impl Collector {
         if whose != For::File && self.refuses.is_none() {
             match reason.answer() {
                 Answer::Refuses(errno) => self.refuses = Some(errno),
-                Answer::Depends(errno) => self.may_refuse = self.may_refuse.or(Some(errno)),
+                Answer::Depends(errno) => self.doubt = self.doubt.or(errno),
+                Answer::Unknown => self.doubt = Doubt::Anything,
                 Answer::Accepts => (),
             }
         }
@@ -126,12 +146,13 @@ impl Collector {
 
     /// Sums up. `totals` are the counts of the kernel's own walk; extents only where they are known.
     pub(super) fn finish(self, facts: Facts, totals: Option<Totals>, extents_known: bool) -> Examination {
-        let (accepts, errno) = match (self.refuses, self.may_refuse) {
-            (Some(errno), None) => (Some(false), Some(errno)),
+        let (accepts, errno) = match (self.refuses, self.doubt) {
+            (Some(errno), Doubt::None) => (Some(false), Some(errno)),
             // Whichever of the two it stops at, the answer is the same.
-            (Some(errno), Some(other)) if errno == other => (Some(false), Some(errno)),
-            (None, None) => (totals.map(|_| true), None),
-            (Some(_) | None, Some(_)) => (None, None),
+            (Some(errno), Doubt::One(other)) if errno == other => (Some(false), Some(errno)),
+            (Some(_), Doubt::One(_) | Doubt::Anything) => (Some(false), None),
+            (None, Doubt::None) => (totals.map(|_| true), None),
+            (None, Doubt::One(_) | Doubt::Anything) => (None, None),
         };
         let totals = totals.filter(|_| accepts == Some(true));
         let kernel = Prediction {

@@ -1,37 +1,104 @@
 //! /proc/swaps: which files and devices are active now, told by inode, not by name.
 //!
-//! A name in it may be escaped, and a hard link, a bind mount or a symlink is another name of the same area.
+//! A name in it may be escaped, and a hard link, a bind mount or a symlink is another name of the same area. It may
+//! also lead nowhere from here, or elsewhere: behind a mount, in another mount namespace, in a folder that this user
+//! may not enter. Then the file at hand may be that area, and nothing else says so.
 //!
 //! Source: Linux v6.18, `mm/swapfile.c:swap_show`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::inode::{Inode, Kind};
+use super::inode::Inode;
 use super::mount::unescape;
+use crate::candidate::Kind;
+use crate::unit::Bytes;
 
-/// The names of the active areas, as the kernel prints them; none where it has no swap.
-pub(super) fn active() -> std::io::Result<Vec<PathBuf>> {
-    match std::fs::read("/proc/swaps") {
-        Ok(text) => Ok(text.split(|byte| *byte == b'\n').skip(1).filter_map(name).map(PathBuf::from).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
+/// What /proc/swaps says of one inode.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Swaps {
+    /// Whether it is an active area; `None` where that cannot be told.
+    pub(super) active: Option<bool>,
+    /// How many areas are active.
+    pub(super) areas: usize,
+}
+
+/// Looks for an inode among the active areas.
+///
+/// # Errors
+/// /proc/swaps cannot be read: then this kernel has no swap, or does not show it.
+pub(super) fn look(inode: &Inode) -> std::io::Result<Swaps> {
+    let entries = active()?;
+    let (mut is_active, mut doubt) = (false, false);
+    for entry in &entries {
+        match (Inode::at(&entry.path), inode.kind, entry.is_partition) {
+            (Ok(other), Kind::BlockDevice, true) if other.kind == Kind::BlockDevice => {
+                is_active |= other.device == inode.device;
+            }
+            (Ok(other), Kind::RegularFile, false) if other.is_as_large(entry.size) => {
+                is_active |= other.identity == inode.identity;
+            }
+            // The name leads nowhere, or to something that cannot be this area.
+            (_, Kind::BlockDevice, true) | (_, Kind::RegularFile, false) => doubt = true,
+            (_, Kind::BlockDevice | Kind::RegularFile | Kind::Directory | Kind::Special(_), _) => (),
+        }
+    }
+    let active = if is_active { Some(true) } else { (!doubt).then_some(false) };
+    Ok(Swaps { active, areas: entries.len() })
+}
+
+/// The block devices that are active areas.
+pub(super) fn active_devices() -> std::io::Result<Vec<super::inode::Device>> {
+    let partitions = active()?.into_iter().filter(|entry| entry.is_partition);
+    Ok(partitions.filter_map(|entry| Inode::at(&entry.path).ok()).map(|inode| inode.device).collect())
+}
+
+impl Inode {
+    fn is_as_large(&self, size: Bytes) -> bool {
+        self.kind == Kind::RegularFile && self.size >= size
     }
 }
 
-/// Whether this inode is an active area.
-pub(super) fn is_active(inode: &Inode) -> std::io::Result<bool> {
-    let same = |path: PathBuf| {
-        Inode::at(&path).is_ok_and(|other| match inode.kind {
-            Kind::BlockDevice => other.kind == Kind::BlockDevice && other.device == inode.device,
-            Kind::File | Kind::Directory | Kind::Special(_) | Kind::Unknown => other.identity == inode.identity,
-        })
-    };
-    Ok(active()?.into_iter().any(same))
+struct Entry {
+    path: PathBuf,
+    is_partition: bool,
+    /// Usable bytes, the header page not counted.
+    size: Bytes,
 }
 
-/// The first column, unescaped. It ends at the first blank, since blanks within a name are escaped.
-fn name(line: &[u8]) -> Option<OsString> {
-    let name = line.split(|byte| byte.is_ascii_whitespace()).next().filter(|name| !name.is_empty())?;
-    Some(unescape(name))
+fn active() -> std::io::Result<Vec<Entry>> {
+    let text = std::fs::read("/proc/swaps")?;
+    Ok(text.split(|byte| *byte == b'\n').skip(1).filter_map(entry).collect())
+}
+
+/// One line. Columns end at blanks, since blanks within a name are escaped; what cannot be read counts as an area
+/// that leads nowhere.
+fn entry(line: &[u8]) -> Option<Entry> {
+    let mut columns = line.split(|byte| byte.is_ascii_whitespace()).filter(|column| !column.is_empty());
+    let path = PathBuf::from(unescape(columns.next()?));
+    let is_partition = columns.next() == Some(b"partition");
+    let kib = columns.next().and_then(|size| std::str::from_utf8(size).ok()?.parse::<u64>().ok());
+    Some(Entry { path, is_partition, size: Bytes::new(kib.unwrap_or(u64::MAX).saturating_mul(1024)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_by_columns() {
+        type Row = (&'static [u8], Option<(&'static str, bool, u64)>);
+        let rows: &[Row] = &[
+            (b"/swap\t\t\tfile\t\t1020\t\t0\t\t-2", Some(("/swap", false, 1020 << 10))),
+            (b"/dev/loop0   partition 1016 0 -2", Some(("/dev/loop0", true, 1016 << 10))),
+            (br"/a\040b\134 file 4 0 -2", Some(("/a b\\", false, 4096))),
+            (b"/gone\\040(deleted) file 4 0 -2", Some(("/gone (deleted)", false, 4096))),
+            (b"/odd file much", Some(("/odd", false, u64::MAX))),
+            (b"", None),
+        ];
+        for (line, expected) in rows {
+            let entry = entry(line).map(|entry| (entry.path, entry.is_partition, entry.size.get()));
+            let expected = expected.map(|(path, is_partition, size)| (PathBuf::from(path), is_partition, size));
+            assert_eq!(entry, expected, "{}", String::from_utf8_lossy(line));
+        }
+    }
 }

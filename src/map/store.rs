@@ -307,7 +307,8 @@ impl SlotMemory for &mut [Slot] {
 impl SlotMemory for alloc::vec::Vec<Slot> {
     #[inline]
     fn at(&mut self, slot: usize) -> Option<&mut Slot> {
-        if slot == self.len() {
+        // Memory that cannot be had is `MapFull`, not an abort.
+        if slot == self.len() && self.try_reserve(1).is_ok() {
             self.push(Slot::EMPTY);
         }
         self.get_mut(slot)

@@ -9,6 +9,8 @@ pub enum Answer {
     Refuses(Errno),
     /// It does not mind: the reason is this crate's own, or advice.
     Accepts,
+    /// It cannot be known from outside, nor with which errno.
+    Unknown,
     /// It depends on the kernel in a way that cannot be seen from outside; kernels that refuse give this errno.
     Depends(Errno),
 }
@@ -30,6 +32,8 @@ pub enum Errno {
     EISDIR = 21,
     /// Invalid argument.
     EINVAL = 22,
+    /// Text file busy.
+    ETXTBSY = 26,
     /// Read-only file system.
     EROFS = 30,
 }
@@ -44,6 +48,7 @@ impl Errno {
             Self::EBUSY => "EBUSY",
             Self::EISDIR => "EISDIR",
             Self::EINVAL => "EINVAL",
+            Self::ETXTBSY => "ETXTBSY",
             Self::EROFS => "EROFS",
         }
     }
@@ -57,6 +62,7 @@ impl Errno {
             Self::EBUSY => 16,
             Self::EISDIR => 21,
             Self::EINVAL => 22,
+            Self::ETXTBSY => 26,
             Self::EROFS => 30,
         }
     }

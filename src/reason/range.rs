@@ -23,6 +23,7 @@ impl Reason {
             | Self::Unwritten { range }
             | Self::SplitPage { range }
             | Self::PartialBlock { range }
+            | Self::Misplaced { range, .. }
             | Self::SectionUnaligned { range, .. } => Some(range),
 
             Self::ProfileNotSingle { range } | Self::SequentialZone { range } => range,
@@ -34,7 +35,13 @@ impl Reason {
             | Self::AppendOnly
             | Self::Verity
             | Self::Unlinked
-            | Self::Active
+            | Self::Active { .. }
+            | Self::FlagsUnknown { .. }
+            | Self::NoPermission
+            | Self::TableFull { .. }
+            | Self::OpenForExecution { .. }
+            | Self::TransactionPerWrite { .. }
+            | Self::DeviceReadOnly
             | Self::DeviceHeld { .. }
             | Self::Encrypted
             | Self::BlockSizeAbovePageSize { .. }
@@ -53,6 +60,7 @@ impl Reason {
             | Self::BadPagesWrap { .. }
             | Self::HeaderTruncated { .. }
             | Self::AreaTooLarge { .. }
+            | Self::OtherBacking
             | Self::CopyOnWrite
             | Self::Checksummed
             | Self::CompressedFile

@@ -1,6 +1,7 @@
 //! What a person can type next. `FILE` stands for the path: whoever prints a remedy puts it in, quoted.
 //!
-//! A remedy that loses what the file holds says so. None is ever run by this crate.
+//! A remedy is words, or words, a colon and commands; a note in brackets may follow. One that loses what the file
+//! holds says so. None is ever run by this crate.
 
 use super::{Holder, Reason};
 
@@ -8,17 +9,30 @@ impl Reason {
     /// What to do about it, one line, with `FILE` for the path; `None` where nothing can be typed.
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self {
+            Self::NoPermission => "sudo swapon FILE",
+            Self::TableFull { .. } => "swapon --show lists the active areas; swapoff one of them",
             Self::Directory => "name a file in it: swap needs one file",
             Self::NotAFile { .. } => "name a regular file or a block device",
-            Self::ReadOnly => "mount -o remount,rw \"$(findmnt -no TARGET -T FILE)\", or use a writable filesystem",
+            Self::ReadOnly => {
+                "findmnt -T FILE shows the mount: mount -o remount,rw, or btrfs property set SUBVOLUME ro false"
+            }
             Self::Immutable => "chattr -i FILE",
             Self::AppendOnly => "chattr -a FILE",
-            Self::Verity | Self::CompressedFile | Self::Compressed { .. } | Self::Inline { .. } => NEW_FILE,
+            Self::OpenForExecution { .. } => "fuser -v FILE shows who runs it",
+            Self::Verity
+            | Self::CopyOnWrite
+            | Self::Checksummed
+            | Self::CompressedFile
+            | Self::Compressed { .. }
+            | Self::Inline { .. } => REMAKE,
             Self::SequentialZone { .. } => "use a conventional block device or a file on a filesystem",
-            Self::Active => "swapoff FILE, if it should not be active",
+            Self::DeviceReadOnly => "blockdev --setrw FILE",
+            Self::Active { .. } => "swapon --show lists the active areas; swapoff FILE, if it should not be one",
             Self::DeviceHeld { holder } | Self::Busy { holder } => match holder {
-                Holder::Mount => "umount FILE, then look again",
+                Holder::Mount => "findmnt -S FILE shows where; umount FILE, then look again",
                 Holder::StackedDevice => "lsblk FILE shows what is stacked on it; use that device, or remove it first",
+                Holder::SwapArea => "swapon --show, and lsblk FILE, show which",
+                Holder::Someone => "fuser -v FILE may show who",
                 Holder::ExclusiveOperation => {
                     "btrfs balance status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done"
                 }
@@ -29,8 +43,8 @@ impl Reason {
             | Self::NoPageRead { .. }
             | Self::NoBlockMap { .. }
             | Self::FilesystemUnknown { .. } => OTHER_FILESYSTEM,
-            Self::PlacementUnknown => "btrfs inspect-internal map-swapfile FILE (as root)",
-            Self::BlockSizeAbovePageSize { .. } => "make the filesystem with blocks of at most the page size",
+            Self::PlacementUnknown => "as root: btrfs inspect-internal map-swapfile FILE",
+            Self::BlockSizeAbovePageSize { .. } => "make the filesystem, or the device, with blocks of at most a page",
             Self::Dax => "chattr -x FILE, and mount without dax=always",
             Self::HeaderMissing { .. }
             | Self::HeaderObsolete
@@ -43,40 +57,42 @@ impl Reason {
             | Self::BadPageOutside { .. }
             | Self::BadPagesWrap { .. } => "if it is meant for swap: mkswap FILE (what it holds now is lost)",
             Self::HibernationImage { .. } => {
-                "resume or give up the hibernated system first; then mkswap FILE (the image is lost)"
-            }
-            Self::CopyOnWrite | Self::Checksummed => {
-                "make it anew (what it holds now is lost): truncate -s 0 FILE && chattr +C FILE && fallocate -l SIZE FILE && mkswap FILE"
+                "resume or give up the hibernated system first; then: mkswap FILE (the image is lost)"
             }
             Self::Network { .. } => {
                 "use a local disk; over a network only where the server needs no memory of this machine"
             }
+            Self::TransactionPerWrite { .. } => "use it with swapon (block-mapped), or serve it from ext4 or XFS",
             Self::JournaledData => "chattr -j FILE, and mount without data=journal",
             Self::NoDirectIo => "use it with swapon (block-mapped), or a filesystem with direct I/O",
-            Self::LoopBacking => "swap to the backing file itself: losetup FILE shows it",
+            Self::LoopBacking => "losetup FILE shows the backing file: swap to that itself",
             Self::Hole { .. } | Self::Underallocated { .. } => {
                 "fill the holes, then look again: fallocate -l \"$(stat -c %s FILE)\" FILE"
             }
             Self::Delayed { .. } | Self::Uncommitted { .. } => "sync FILE",
             Self::Shared { .. } => {
-                "copy the blocks instead of sharing them: cp --reflink=never --sparse=never FILE NEW && mv NEW FILE"
+                "give it blocks of its own: touch FILE.new; chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && chmod 600 FILE.new && mv FILE.new FILE"
             }
             Self::MultiDevice { .. } | Self::ProfileNotSingle { .. } => {
-                "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single MOUNT"
+                "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single \"$(findmnt -no TARGET -T FILE)\""
             }
-            Self::BlockGroupReadOnly { .. } => "wait for the scrub to end: btrfs scrub status MOUNT",
+            Self::BlockGroupReadOnly { .. } => {
+                "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done"
+            }
             Self::Unwritten { .. } => {
-                "write it in full, then format it (what it holds now is lost): dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE"
+                "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
             }
-            Self::SplitPage { .. } => "use a filesystem whose blocks are as large as a page",
+            Self::SplitPage { .. } | Self::Misplaced { .. } => "use a filesystem whose blocks are as large as a page",
             Self::SectionUnaligned { .. } => {
                 "make it anew: f2fs_io pinfile set FILE, then fallocate whole sections (2 MiB)"
             }
             Self::NoUsablePage { .. } => "make it larger: at least 40 KiB, for mkswap",
             Self::InsecureMode { .. } => "chmod 0600 FILE",
             Self::InsecureOwner { .. } => "chown 0:0 FILE",
-            Self::Unlinked
+            Self::FlagsUnknown { .. }
+            | Self::Unlinked
             | Self::AreaTooLarge { .. }
+            | Self::OtherBacking
             | Self::HeaderTruncated { .. }
             | Self::ExtentEmpty { .. }
             | Self::ExtentOverflow { .. }
@@ -98,6 +114,6 @@ impl Reason {
     }
 }
 
-const NEW_FILE: &str =
-    "make a new file, not compressed and not sealed: dd if=/dev/zero of=NEW bs=1M count=MEBIBYTES && mkswap NEW";
-const OTHER_FILESYSTEM: &str = "use a file on ext4, XFS, f2fs or btrfs on a local disk, or a block device";
+/// Builds a new file beside the old one and puts it in its place last, so that a failure on the way loses nothing.
+const REMAKE: &str = "make it anew: touch FILE.new; chattr +C FILE.new; chmod 600 FILE.new && fallocate -l \"$(stat -c %s FILE)\" FILE.new && mkswap FILE.new && mv FILE.new FILE (what it holds now is lost)";
+const OTHER_FILESYSTEM: &str = "use a file on ext4, XFS or btrfs on a local disk, or a block device";

@@ -10,6 +10,10 @@ pub enum Holder {
     Mount,
     /// A device stacked on top: device-mapper, md, bcache.
     StackedDevice,
+    /// Another swap area: on the whole disk, or on a partition of it.
+    SwapArea,
+    /// Somebody who opened it for himself alone and shows nowhere.
+    Someone,
     /// btrfs: balance, device add, remove, replace or resize.
     ExclusiveOperation,
     /// btrfs: a snapshot is being created.
@@ -21,6 +25,8 @@ impl fmt::Display for Holder {
         f.write_str(match self {
             Self::Mount => "a mounted filesystem",
             Self::StackedDevice => "a device stacked on it",
+            Self::SwapArea => "a swap area on its disk or one of its partitions",
+            Self::Someone => "a process or a filesystem that holds it exclusively",
             Self::ExclusiveOperation => "a btrfs balance, resize or device operation",
             Self::SnapshotCreation => "the creation of a snapshot",
         })

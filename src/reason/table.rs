@@ -35,11 +35,12 @@ impl Reason {
         self.row().answer
     }
 
-    /// The errno that Linux gives, on the kernels that refuse this; `None` where every kernel accepts it.
+    /// The errno that Linux gives, on the kernels that refuse this; `None` where every kernel accepts it, or where
+    /// the answer cannot be known.
     pub const fn errno(&self) -> Option<Errno> {
         match self.answer() {
             Answer::Refuses(errno) | Answer::Depends(errno) => Some(errno),
-            Answer::Accepts => None,
+            Answer::Accepts | Answer::Unknown => None,
         }
     }
 
@@ -50,6 +51,13 @@ impl Reason {
 
     const fn row(&self) -> Row {
         match self {
+            // The call.
+            Self::FlagsUnknown { .. } => row("flags-unknown", Permanent, EINVAL, SWAPON),
+            Self::NoPermission => row("no-permission", Permanent, refuses(Errno::EPERM), SWAPON),
+            Self::TableFull { .. } => {
+                row("table-full", Transient, Answer::Depends(Errno::EPERM), "mm/swapfile.c:alloc_swap_info")
+            }
+
             // The path, as it is opened for writing.
             Self::Directory => row("directory", Permanent, refuses(Errno::EISDIR), "fs/namei.c:may_open"),
             Self::NotAFile { kind } => match kind {
@@ -61,13 +69,20 @@ impl Reason {
             Self::ReadOnly => row("read-only", Permanent, refuses(Errno::EROFS), "fs/open.c:do_dentry_open"),
             Self::Immutable => row("immutable", Permanent, refuses(Errno::EPERM), "fs/namei.c:inode_permission"),
             Self::AppendOnly => row("append-only", Permanent, refuses(Errno::EPERM), "fs/namei.c:may_open"),
+            Self::OpenForExecution { certain } => {
+                let answer = if *certain { refuses(Errno::ETXTBSY) } else { Answer::Depends(Errno::ETXTBSY) };
+                row("open-for-execution", Transient, answer, "fs/open.c:do_dentry_open")
+            }
             Self::Verity => row("verity", Permanent, refuses(Errno::EPERM), "fs/verity/open.c:fsverity_file_open"),
             Self::DeviceHeld { .. } => row("busy", Transient, refuses(Errno::EBUSY), "block/bdev.c:bd_may_claim"),
 
             // swapon itself, before the header.
             Self::SequentialZone { .. } => row("sequential-zone", Permanent, EINVAL, "mm/swapfile.c:claim_swapfile"),
             Self::Unlinked => row("unlinked", Permanent, refuses(Errno::ENOENT), SWAPON),
-            Self::Active => row("active", Transient, refuses(Errno::EBUSY), SWAPON),
+            Self::Active { certain } => {
+                let answer = if *certain { refuses(Errno::EBUSY) } else { Answer::Depends(Errno::EBUSY) };
+                row("active", Transient, answer, SWAPON)
+            }
             // In 6.1.192, 6.12.117 and mainline, not in 6.18.4: a fix of 2026 that some stable trees carry.
             Self::Encrypted => row("encrypted", Permanent, UNTOLD, SWAPON),
             Self::BlockSizeAbovePageSize { .. } => row("block-size-above-page-size", Permanent, EINVAL, SWAPON),
@@ -88,6 +103,7 @@ impl Reason {
             // The kernel counts down in 32 bits and may wrap: accepted, with a size that is nonsense.
             Self::BadPagesWrap { .. } => row("header-bad-pages", Permanent, UNTOLD, "mm/swapfile.c:setup_swap_map"),
             Self::HeaderTruncated { .. } => row("header-truncated", Warning, ACCEPTS, HEADER),
+            Self::OtherBacking => own("other-backing", Permanent, ACCEPTS),
             Self::AreaTooLarge { .. } => own("area-too-large", Permanent, ACCEPTS),
 
             // The inode and its filesystem.
@@ -95,10 +111,15 @@ impl Reason {
             Self::Checksummed => row("checksummed", Permanent, EINVAL, BTRFS),
             Self::CompressedFile => row("compressed", Permanent, EINVAL, BTRFS),
             Self::NoBlockMap { .. } => row("no-block-map", Permanent, EINVAL, BMAP),
-            Self::FilesystemUnknown { .. } => own("filesystem-unknown", Permanent, UNTOLD),
+            Self::FilesystemUnknown { .. } => own("filesystem-unknown", Permanent, Answer::Unknown),
             Self::PlacementUnknown => own("placement-unknown", Permanent, UNTOLD),
             Self::Underallocated { .. } => row("hole", Permanent, EINVAL, "fs/nfs/file.c:nfs_swap_activate"),
-            Self::Network { .. } => own("network", Permanent, ACCEPTS),
+            // How the server and the client's configuration answer shows only when it is tried.
+            Self::Network { .. } => own("network", Permanent, Answer::Unknown),
+            Self::TransactionPerWrite { .. } => {
+                row("transaction", Permanent, ACCEPTS, "fs/btrfs/inode.c:btrfs_finish_one_ordered")
+            }
+            Self::DeviceReadOnly => own("read-only", Permanent, ACCEPTS),
             Self::JournaledData => row("journaled-data", Permanent, ACCEPTS, "fs/ext4/inode.c:ext4_dio_alignment"),
             Self::NoDirectIo => row("no-direct-io", Permanent, ACCEPTS, "include/uapi/linux/stat.h"),
             Self::LoopBacking => row("loop-backing", Permanent, ACCEPTS, "drivers/block/loop.c:lo_rw_aio"),
@@ -127,6 +148,7 @@ impl Reason {
             Self::BlockGroupReadOnly { .. } => row("busy", Transient, EINVAL, BTRFS),
             Self::Unwritten { .. } => row("unwritten", Permanent, ACCEPTS, DIRECT_IO),
             Self::SplitPage { .. } => row("misaligned", Permanent, ACCEPTS, DIRECT_IO),
+            Self::Misplaced { .. } => own("misaligned", Permanent, ACCEPTS),
             Self::PartialBlock { .. } => own("misaligned", Permanent, UNTOLD),
             Self::SectionUnaligned { .. } => {
                 row("misaligned", Transient, ACCEPTS, "fs/f2fs/data.c:check_swap_activate")
@@ -134,9 +156,11 @@ impl Reason {
             Self::NoUsablePage { .. } => row("no-usable-page", Permanent, EINVAL, SWAPON),
             Self::Busy { holder } => match holder {
                 Holder::SnapshotCreation => row("busy", Transient, EINVAL, BTRFS),
-                Holder::ExclusiveOperation | Holder::Mount | Holder::StackedDevice => {
-                    row("busy", Transient, refuses(Errno::EBUSY), BTRFS)
-                }
+                Holder::ExclusiveOperation
+                | Holder::Mount
+                | Holder::StackedDevice
+                | Holder::SwapArea
+                | Holder::Someone => row("busy", Transient, refuses(Errno::EBUSY), BTRFS),
             },
 
             // The map and its callers; the kernel has no part in these.

@@ -1,7 +1,7 @@
 //! The file model: swap page n is file page n, every page written and on one run of the device.
 //!
 //! This crate's own rule, from what `fs/iomap/direct-io.c` would have to do otherwise. Every whole page of the file
-//! is judged, not only the header's. Where the device addresses are unknown a page must lie in one claim.
+//! is judged, not only the header's. A page of the file must be a page of the device where that is known (P-054). Where the device addresses are unknown a page must lie in one claim.
 
 use super::{File, Map, Refusal, sealed, trim};
 
@@ -17,6 +17,9 @@ pub(crate) fn activate(file: &File) -> Result<Map, Refusal> {
         main.get_or_insert(place.claim.device);
 
         let offset = u64::try_from(at).expect("small") * layout.unit;
+        if place.physical.is_some_and(|physical| physical % file.page != offset % file.page) {
+            return Err(vec!["misaligned"]);
+        }
         if offset % file.page == 0 {
             continue;
         }

@@ -65,7 +65,8 @@ pub(crate) fn pages(read: &Read, page: usize, regular: bool, size: u64, maximum:
     // `sis->max` has 32 bits.
     pages = pages.min(0xffff_ffff);
     let held = size / u64::try_from(page).expect("small");
-    if held != 0 && pages > held {
+    // A device may not know its size; a file of less than a page has no signature, unless somebody lies.
+    if (held != 0 || regular) && pages > held {
         return Err(vec!["header-short"]);
     }
     if read.bad_count != 0 && regular {

@@ -184,6 +184,22 @@ pub(crate) fn rows() -> Vec<Row> {
             no,
             true,
         ),
+        (
+            against(Profile::File, &[run(0, PAGE + 512, 8 * PAGE)]),
+            R::Misplaced { range: all, page: PageSize::KIB_4 },
+            "misaligned",
+            Refuse,
+            ok,
+            true,
+        ),
+        (
+            Activation::block_device(&area(8), Tally).expect_err("the area of a file"),
+            R::OtherBacking,
+            "other-backing",
+            Refuse,
+            ok,
+            false,
+        ),
         (flagged(IOMAP, ExtentFlags::NOT_ALIGNED), R::PartialBlock { range: all }, "misaligned", Refuse, maybe, false),
         (against(IOMAP, &[nowhere]), R::Unmapped { range: all }, "no-block-map", Refuse, maybe, false),
         (against(IOMAP, &[other]), R::MultiDevice { range: all }, "multi-device", Refuse, no, true),
@@ -260,7 +276,7 @@ fn bad_pages_wrap() -> Reason {
     new.write(&mut start).expect("sound");
     let header = Header::read(&start, PageSize::KIB_4).expect("sound");
     let area = header.area(Backing::BlockDevice, Bytes::new(3 * PAGE), MAXIMUM_PAGES).expect("sound");
-    Activation::block_device(&area, &header, Tally).expect_err("more than there are")
+    Activation::block_device(&area, Tally).expect_err("more than there are")
 }
 
 /// The limit that is told; `header.rs` tests that it is the limit.
@@ -311,7 +327,7 @@ fn of_header(fields: [u32; 4], magic: &[u8], backing: Backing) -> Reason {
     let judge = || {
         let header = Header::read(&start, PageSize::KIB_4)?;
         let area = header.area(backing, Bytes::new(40 * PAGE), MAXIMUM_PAGES)?;
-        Activation::block_device(&area, &header, Tally)
+        Activation::block_device(&area, Tally)
     };
     judge().expect_err("refused")
 }

@@ -8,8 +8,10 @@
 mod made;
 
 use std::collections::BTreeSet;
-use swap_dio::reason::{Answer, Errno, Holder, SpecialFile};
-use swap_dio::{Bytes, Class, Reason, Verdict};
+use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
+use swap_dio::reason::SpecialFile::{CharacterDevice as Character, Fifo, Socket};
+use swap_dio::reason::{Answer, Errno, Holder};
+use swap_dio::{Bytes, Class, PageSize, Reason, Verdict};
 
 /// Every code there is. A code may be added, none may change its meaning or go.
 const CODES: &str = "\
@@ -17,9 +19,9 @@ const CODES: &str = "\
     delayed-allocation directory encrypted extent-empty extent-flags-unknown extent-order extent-outside-device \
     extent-overflow extent-overlap extents-too-many filesystem-unknown header-bad-pages header-empty \
     header-missing header-page-size header-short header-truncated header-version hibernation-image hole immutable \
-    inline insecure-mode insecure-owner journaled-data loop-backing map-full misaligned multi-device network \
-    no-block-map no-direct-io no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
-    profile-not-single read-only sequential-zone shared short-buffer uncommitted unlinked unwritten verity";
+    flags-unknown inline insecure-mode insecure-owner journaled-data loop-backing map-full misaligned multi-device network \
+    no-block-map no-direct-io no-permission open-for-execution other-backing no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
+    profile-not-single read-only sequential-zone shared short-buffer table-full transaction uncommitted unlinked unwritten verity";
 
 /// What the core gave, what it should be, its code, its verdict, swapon's answer, whether there is something to type.
 type Row = (Reason, Reason, &'static str, Verdict, Answer, bool);
@@ -30,33 +32,75 @@ fn told() -> Vec<Row> {
     use Verdict::{Admit, Refuse, Retry};
     let (no, ok) = (Answer::Refuses(Errno::EINVAL), Answer::Accepts);
     let (perm, busy) = (Answer::Refuses(Errno::EPERM), Answer::Refuses(Errno::EBUSY));
-    let maybe = Answer::Depends(Errno::EINVAL);
+    let (enxio, rofs) = (Answer::Refuses(Errno::ENXIO), Answer::Refuses(Errno::EROFS));
+    let (text, if_text) = (Answer::Refuses(Errno::ETXTBSY), Answer::Depends(Errno::ETXTBSY));
+    let (maybe, full) = (Answer::Depends(Errno::EINVAL), Answer::Depends(Errno::EPERM));
+    let if_busy = Answer::Depends(Errno::EBUSY);
     let made = |reason: Reason, code, verdict, answer, remedy| (reason, reason, code, verdict, answer, remedy);
     vec![
-        made(R::Directory, "directory", Refuse, Answer::Refuses(Errno::EISDIR), true),
-        made(R::NotAFile { kind: SpecialFile::Fifo }, "not-a-file", Refuse, no, true),
-        made(R::NotAFile { kind: SpecialFile::Socket }, "not-a-file", Refuse, Answer::Refuses(Errno::ENXIO), true),
-        made(R::NotAFile { kind: SpecialFile::CharacterDevice }, "not-a-file", Refuse, maybe, true),
-        made(R::ReadOnly, "read-only", Refuse, Answer::Refuses(Errno::EROFS), true),
-        made(R::Immutable, "immutable", Refuse, perm, true),
-        made(R::AppendOnly, "append-only", Refuse, perm, true),
-        made(R::Verity, "verity", Refuse, perm, true),
-        made(R::Unlinked, "unlinked", Refuse, Answer::Refuses(Errno::ENOENT), false),
-        made(R::Active, "active", Retry, busy, true),
-        made(R::DeviceHeld { holder: Holder::Mount }, "busy", Retry, busy, true),
-        made(R::DeviceHeld { holder: Holder::StackedDevice }, "busy", Retry, busy, true),
+        (flags(0x8_0000 | 5), R::FlagsUnknown { bits: 0x8_0000 }, "flags-unknown", Refuse, no, false),
+        (condition(Condition::UNPRIVILEGED), R::NoPermission, "no-permission", Refuse, perm, true),
+        (path(Candidate { active_areas: 22, ..CLEAN }), R::TableFull { active: 22 }, "table-full", Retry, full, true),
+        (kind(Kind::Directory), R::Directory, "directory", Refuse, Answer::Refuses(Errno::EISDIR), true),
+        (kind(Kind::Special(Fifo)), R::NotAFile { kind: Fifo }, "not-a-file", Refuse, no, true),
+        (kind(Kind::Special(Socket)), R::NotAFile { kind: Socket }, "not-a-file", Refuse, enxio, true),
+        (kind(Kind::Special(Character)), R::NotAFile { kind: Character }, "not-a-file", Refuse, maybe, true),
+        (condition(Condition::FILESYSTEM_READ_ONLY), R::ReadOnly, "read-only", Refuse, rofs, true),
+        (condition(Condition::MOUNT_READ_ONLY), R::ReadOnly, "read-only", Refuse, rofs, true),
+        (condition(Condition::IMMUTABLE), R::Immutable, "immutable", Refuse, perm, true),
+        (condition(Condition::APPEND_ONLY), R::AppendOnly, "append-only", Refuse, perm, true),
+        (
+            condition(Condition::EXECUTED),
+            R::OpenForExecution { certain: true },
+            "open-for-execution",
+            Retry,
+            text,
+            true,
+        ),
+        (
+            doubt(Condition::EXECUTED),
+            R::OpenForExecution { certain: false },
+            "open-for-execution",
+            Retry,
+            if_text,
+            true,
+        ),
+        (condition(Condition::VERITY), R::Verity, "verity", Refuse, perm, true),
+        (held(Holder::Mount), R::DeviceHeld { holder: Holder::Mount }, "busy", Retry, busy, true),
+        (held(Holder::Someone), R::DeviceHeld { holder: Holder::Someone }, "busy", Retry, busy, true),
+        (condition(Condition::ZONED), R::SequentialZone { range: None }, "sequential-zone", Refuse, no, true),
+        (condition(Condition::UNLINKED), R::Unlinked, "unlinked", Refuse, Answer::Refuses(Errno::ENOENT), false),
+        (condition(Condition::ACTIVE), R::Active { certain: true }, "active", Retry, busy, true),
+        (doubt(Condition::ACTIVE), R::Active { certain: false }, "active", Retry, if_busy, true),
+        (condition(Condition::ENCRYPTED), R::Encrypted, "encrypted", Refuse, maybe, true),
+        (
+            path(Candidate { block: Bytes::new(16384), ..CLEAN }),
+            R::BlockSizeAbovePageSize { block: Bytes::new(16384), page: PageSize::KIB_4 },
+            "block-size-above-page-size",
+            Refuse,
+            no,
+            true,
+        ),
+        (
+            path(Candidate { no_page_read: Some("tmpfs"), ..CLEAN }),
+            R::NoPageRead { filesystem: "tmpfs" },
+            "no-page-read",
+            Refuse,
+            no,
+            true,
+        ),
+        (condition(Condition::DAX), R::Dax, "dax", Refuse, no, true),
         made(R::Busy { holder: Holder::ExclusiveOperation }, "busy", Retry, busy, true),
         made(R::Busy { holder: Holder::SnapshotCreation }, "busy", Retry, no, true),
-        made(R::Encrypted, "encrypted", Refuse, maybe, true),
-        made(R::NoPageRead { filesystem: "tmpfs" }, "no-page-read", Refuse, no, true),
-        made(R::Dax, "dax", Refuse, no, true),
         made(R::CopyOnWrite, "copy-on-write", Refuse, no, true),
         made(R::Checksummed, "checksummed", Refuse, no, true),
         made(R::CompressedFile, "compressed", Refuse, no, true),
         made(R::NoBlockMap { filesystem: "9p" }, "no-block-map", Refuse, no, true),
-        made(R::FilesystemUnknown { filesystem: "somefs" }, "filesystem-unknown", Refuse, maybe, true),
+        made(R::FilesystemUnknown { filesystem: "somefs" }, "filesystem-unknown", Refuse, Answer::Unknown, true),
+        made(R::TransactionPerWrite { filesystem: "btrfs" }, "transaction", Refuse, ok, true),
+        made(R::DeviceReadOnly, "read-only", Refuse, ok, true),
         made(R::PlacementUnknown, "placement-unknown", Refuse, maybe, true),
-        made(R::Network { filesystem: "nfs" }, "network", Refuse, ok, true),
+        made(R::Network { filesystem: "nfs" }, "network", Refuse, Answer::Unknown, true),
         made(R::JournaledData, "journaled-data", Refuse, ok, true),
         made(R::NoDirectIo, "no-direct-io", Refuse, ok, true),
         made(R::LoopBacking, "loop-backing", Refuse, ok, true),
@@ -74,6 +118,66 @@ fn told() -> Vec<Row> {
     ]
 }
 
+/// A regular file that nothing is wrong with.
+const CLEAN: Candidate = Candidate {
+    kind: Kind::RegularFile,
+    page_size: PageSize::KIB_4,
+    conditions: Condition::empty(),
+    unknown: Condition::empty(),
+    active_areas: 21,
+    holder: None,
+    block: Bytes::new(4096),
+    no_page_read: None,
+};
+
+/// The only reason against a path.
+fn path(candidate: Candidate) -> Reason {
+    let mut all = Vec::new();
+    candidate.judge(|reason| all.push(reason));
+    assert_eq!(all.len(), 1, "{candidate:?}: {all:?}");
+    all.remove(0)
+}
+
+fn condition(conditions: Condition) -> Reason {
+    path(Candidate { conditions, ..CLEAN })
+}
+
+fn doubt(unknown: Condition) -> Reason {
+    path(Candidate { unknown, ..CLEAN })
+}
+
+fn kind(kind: Kind) -> Reason {
+    path(Candidate { kind, ..CLEAN })
+}
+
+fn held(holder: Holder) -> Reason {
+    path(Candidate { kind: Kind::BlockDevice, holder: Some(holder), ..CLEAN })
+}
+
+fn flags(flags: u32) -> Reason {
+    assert_eq!(check_flags(0x7_ffff), Ok(()), "every flag that there is");
+    check_flags(flags).expect_err("a bit too many")
+}
+
+#[test]
+fn a_path_is_judged_in_the_kernels_order() {
+    let mut none = Vec::new();
+    CLEAN.judge(|reason| none.push(reason));
+    assert_eq!(none, []);
+    let all = Candidate {
+        conditions: Condition::all().difference(Condition::FILESYSTEM_READ_ONLY),
+        active_areas: 22,
+        block: Bytes::new(8192),
+        no_page_read: Some("tmpfs"),
+        ..CLEAN
+    };
+    let mut codes = Vec::new();
+    all.judge(|reason| codes.push(reason.code()));
+    let order = "no-permission table-full immutable append-only open-for-execution read-only verity sequential-zone \
+        unlinked active encrypted block-size-above-page-size no-page-read dax";
+    assert_eq!(codes.join(" "), order);
+}
+
 fn rows() -> Vec<Row> {
     told().into_iter().chain(made::rows()).collect()
 }
@@ -86,7 +190,7 @@ fn every_reason_is_what_it_says() {
         assert_eq!(got.remedy().is_some(), remedy, "{got:?}: {:?}", got.remedy());
         let errno = match answer {
             Answer::Refuses(errno) | Answer::Depends(errno) => Some(errno),
-            Answer::Accepts => None,
+            Answer::Accepts | Answer::Unknown => None,
         };
         assert_eq!(got.errno(), errno, "{got:?}");
         let class = match verdict {
@@ -118,7 +222,8 @@ fn messages_and_remedies_are_one_plain_line() {
         assert!(!message.contains("Bytes(") && !message.contains("Some("), "{message:?}: for people");
         let Some(remedy) = got.remedy() else { continue };
         assert!(!remedy.is_empty() && !remedy.contains('\n') && !remedy.ends_with('.'), "{remedy:?}");
-        let destroys = ["mkswap FILE", "of=FILE", "truncate -s 0"].iter().any(|act| remedy.contains(act));
+        let in_place = remedy.replace("FILE.new", "");
+        let destroys = ["mkswap FILE", "of=FILE", "truncate -s 0"].iter().any(|act| in_place.contains(act));
         assert!(!destroys || remedy.contains("lost"), "{remedy:?}: says what is lost");
     }
 }

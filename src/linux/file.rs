@@ -1,0 +1,259 @@
+//! A file on a filesystem: what its inode, its mount, its header and its extents say.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::Access;
+use rustix::io::Errno as OsError;
+
+use super::examine::{ExamineError, UNKNOWN, advise, fact, mount_of, no_fact, open, read_start};
+use super::fiemap::{Go, extents};
+use super::filesystem::{Way, way};
+use super::inode::Inode;
+use super::mount::Mount;
+use super::report::{Collector, Examination, Facts, For};
+use super::{btrfs, process};
+use crate::activation::{Activation, Profile};
+use crate::candidate::{Candidate, Condition};
+use crate::extent::DeviceId;
+use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
+use crate::map::{SwapMap, Tally, Totals};
+use crate::reason::Reason;
+use crate::unit::{BlockSize, Bytes, PageSize};
+
+/// Examines a regular file; `candidate` holds what was found before it was opened.
+pub(super) fn examine(
+    path: &Path,
+    named: &Inode,
+    mut candidate: Candidate,
+    mut found: Collector,
+) -> Result<Examination, ExamineError> {
+    let page_size = candidate.page_size;
+    let (file, inode) = open(path, named)?;
+    let mount = mount_of(&inode)?;
+    let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+    let on_disk = OnDisk { file, inode, mount, page_size };
+
+    on_disk.conditions(path, way, &mut candidate)?;
+    match way {
+        // How such a filesystem answers the opening is not known either: its own answer comes first.
+        Way::Unknown(filesystem) => found.say(For::Both, Reason::FilesystemUnknown { filesystem }),
+        Way::Network(filesystem) => found.say(For::Both, Reason::Network { filesystem }),
+        Way::Iomap | Way::Btrfs | Way::NoPageRead(_) | Way::NoBlockMap(_) => (),
+    }
+    candidate.judge(|reason| found.say(For::Both, reason));
+
+    let may_read = !found.is_settled() && on_disk.may_be_read(way);
+    let start = if may_read { read_start(&on_disk.file)? } else { Vec::new() };
+    let totals = match on_disk.area(&start, &mut found).filter(|_| may_read && !found.is_settled()) {
+        Some(area) => on_disk.extents(way, &area, &mut found)?,
+        None => None,
+    };
+    let filesystem = on_disk.mount.map_or_else(|| UNKNOWN.to_owned(), |mount| mount.kind);
+    // On btrfs the breaks between chunks are not seen, so its extents are not counted.
+    Ok(found.finish(Facts { filesystem, page_size, size: on_disk.inode.size }, totals, way == Way::Iomap))
+}
+
+/// An open file, while it is examined.
+struct OnDisk {
+    file: File,
+    inode: Inode,
+    mount: Option<Mount>,
+    page_size: PageSize,
+}
+
+impl OnDisk {
+    /// States what the inode and the mount say.
+    fn conditions(&self, path: &Path, way: Way, candidate: &mut Candidate) -> Result<(), ExamineError> {
+        let (inode, mount) = (&self.inode, self.mount.as_ref());
+        // A read-only btrfs subvolume shows in no mount option; asking for write access changes nothing.
+        let denied = rustix::fs::access(path, Access::WRITE_OK) == Err(OsError::ROFS);
+        let executed = process::runs(inode).map_err(no_fact("/proc"))?;
+        let facts = [
+            (Condition::FILESYSTEM_READ_ONLY, mount.is_some_and(Mount::is_filesystem_read_only)),
+            (Condition::IMMUTABLE, inode.immutable),
+            (Condition::APPEND_ONLY, inode.append_only),
+            (Condition::EXECUTED, executed == Some(true)),
+            (Condition::MOUNT_READ_ONLY, denied || mount.is_some_and(Mount::is_mount_read_only)),
+            (Condition::VERITY, inode.verity),
+            (Condition::UNLINKED, mount.is_some() && self.is_unlinked()),
+            (Condition::ENCRYPTED, inode.encrypted),
+            (Condition::DAX, inode.dax),
+        ];
+        for (condition, is_so) in facts {
+            candidate.conditions.set(condition, is_so);
+        }
+        candidate.unknown.set(Condition::EXECUTED, executed.is_none());
+        if let Way::NoPageRead(filesystem) = way {
+            candidate.no_page_read = Some(filesystem);
+        }
+        if way == Way::Iomap {
+            let block = rustix::fs::fstatfs(&self.file).map_err(fact("the filesystem's block size"))?.f_bsize;
+            candidate.block = Bytes::new(u64::try_from(block).unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// Whether the name that was opened is gone: the kernel says so in the name of the descriptor.
+    fn is_unlinked(&self) -> bool {
+        let Ok(name) = std::fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())) else {
+            return self.inode.links == 0;
+        };
+        // A name may also end so by itself; then it leads here.
+        let says_so = name.to_string_lossy().ends_with(" (deleted)");
+        says_so && !Inode::at(&name).is_ok_and(|other| other.identity == self.inode.identity)
+    }
+
+    /// Whether reading has no effect but to read: the files of /proc and /sys are not files on a disk.
+    fn may_be_read(&self, way: Way) -> bool {
+        match way {
+            Way::Iomap | Way::Btrfs | Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) => true,
+            Way::Unknown(_) => self.mount.as_ref().is_some_and(|mount| mount.source.is_absolute()),
+        }
+    }
+
+    /// The area that the header claims; without a header, for a full list, the area that the file could hold.
+    fn area(&self, start: &[u8], found: &mut Collector) -> Option<Area> {
+        if start.is_empty() && found.is_settled() {
+            return None;
+        }
+        let header = Header::read(start, self.page_size);
+        match header.and_then(|header| header.area(Backing::RegularFile, self.inode.size, MAXIMUM_PAGES)) {
+            Ok(area) => {
+                advise(&self.inode, found);
+                if let Some(warning) = area.truncated() {
+                    found.say(For::Both, warning);
+                }
+                Some(area)
+            }
+            Err(reason) => {
+                found.say(For::Both, reason);
+                Area::without_header(self.inode.size, self.page_size).ok()
+            }
+        }
+    }
+
+    /// What only extents show; the counts of the kernel's walk, if it can be foretold.
+    fn extents(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
+        if self.inode.journaled || self.mount.as_ref().is_some_and(Mount::journals_data) {
+            found.say(For::File, Reason::JournaledData);
+        } else if self.inode.direct_io == Some(false) {
+            found.say(For::File, Reason::NoDirectIo);
+        }
+        match way {
+            Way::Iomap => self.walk_settled(Profile::Iomap { device: DeviceId::MAIN }, area, found),
+            Way::Btrfs => self.btrfs(area, found),
+            Way::NoBlockMap(filesystem) => {
+                found.say(For::Both, Reason::NoBlockMap { filesystem });
+                Ok(None)
+            }
+            Way::Network(_) => {
+                if let Err(reason) = Activation::network(area, self.inode.allocated, Tally) {
+                    found.say(For::Both, reason);
+                }
+                Ok(None)
+            }
+            Way::NoPageRead(_) | Way::Unknown(_) => Ok(None),
+        }
+    }
+
+    /// btrfs: the inode's promises, then extents, then where they are.
+    fn btrfs(&self, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
+        let volume = btrfs::volume(&self.file).map_err(fact("what this btrfs says of itself"))?;
+        let promises = [
+            self.inode.compressed.then_some(Reason::CompressedFile),
+            (!self.inode.no_cow).then_some(Reason::CopyOnWrite),
+            volume.busy,
+        ];
+        for reason in promises.into_iter().flatten() {
+            found.say(For::Both, reason);
+        }
+        found.say(For::File, Reason::TransactionPerWrite { filesystem: "btrfs" });
+        // FIEMAP's addresses are btrfs's own here, not the device's. Chunks are laid in whole pages on both sides,
+        // so whole pages are counted right; where extents break is not, and the map is not kept.
+        let sector = volume.sector.unwrap_or(BlockSize::KIB_4);
+        let totals = self.walk(Profile::Btrfs { sector }, area, found)?;
+        if let Err(reason) = volume.placement {
+            found.say(For::Both, reason);
+        }
+        Ok(totals)
+    }
+
+    /// Walks the extents; on XFS again after a moment if they look shared.
+    ///
+    /// XFS frees the blocks of an unlinked clone later. swapon waits for that; statfs only gives it a push.
+    fn walk_settled(
+        &self,
+        profile: Profile,
+        area: &Area,
+        found: &mut Collector,
+    ) -> Result<Option<Totals>, ExamineError> {
+        let is_xfs = self.mount.as_ref().is_some_and(|mount| mount.kind == "xfs");
+        for _ in 0..if is_xfs { XFS_RETRIES } else { 0 } {
+            let mut trial = found.clone();
+            let totals = self.walk(profile, area, &mut trial)?;
+            if !trial.has_shared() {
+                *found = trial;
+                return Ok(totals);
+            }
+            rustix::fs::fstatfs(&self.file).map_err(fact("the filesystem's state"))?;
+            std::thread::sleep(XFS_PAUSE);
+        }
+        self.walk(profile, area, found)
+    }
+
+    /// One pass over the extents, for both models.
+    fn walk(&self, profile: Profile, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
+        let begun = Activation::new(profile, area, Vec::new());
+        let (mut bio, mut through) = match begun.and_then(|bio| Ok((bio, Activation::new(Profile::File, area, Tally)?)))
+        {
+            Ok(pair) => pair,
+            Err(reason) => {
+                found.say(For::Both, reason);
+                return Ok(None);
+            }
+        };
+        let mut stopped = false;
+        let walked = extents(&self.file, area.size(), |claim| {
+            match claim {
+                Ok(claim) => {
+                    bio.push_all(&claim, |reason| found.say(For::Bio, reason));
+                    through.push_all(&claim, |reason| found.say(For::File, reason));
+                }
+                Err(reason) => {
+                    found.say(For::Both, reason);
+                    stopped = true;
+                }
+            }
+            stopped |= found.is_settled();
+            if stopped { Go::Stop } else { Go::On }
+        });
+        walked.map_err(fact("its extents (FIEMAP)"))?;
+        if stopped {
+            return Ok(None);
+        }
+        let map = bio.finish_all(|reason| {
+            // A file that swapon(2) finds no whole page in is refused for both: no verdict is laxer than the kernel.
+            let whose = if matches!(reason, Reason::NoUsablePage { .. }) { For::Both } else { For::Bio };
+            found.say(whose, reason);
+        });
+        // A refusal that finish repeats was reported when it was pushed; what is new it reports itself.
+        let _ = through.finish_all(|reason| found.say(For::File, reason));
+        Ok(map.ok().map(|map| disjoint(&map, found)))
+    }
+}
+
+/// Looks for two swap pages on one device page: the kernel does not, and a damaged filesystem may have them.
+fn disjoint(map: &SwapMap<Vec<crate::map::Slot>>, found: &mut Collector) -> Totals {
+    let totals = map.totals();
+    let mut scratch = vec![None; usize::try_from(totals.extents).unwrap_or(0)];
+    if let Err(reason) = map.check_disjoint(&mut scratch) {
+        found.say(For::Both, reason);
+    }
+    totals
+}
+
+const XFS_RETRIES: u32 = 4;
+const XFS_PAUSE: Duration = Duration::from_millis(15);
