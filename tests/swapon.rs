@@ -6,6 +6,8 @@
 
 #[path = "swapon/cases.rs"]
 mod cases;
+#[path = "swapon/doubt.rs"]
+mod doubt;
 mod machine;
 
 use std::fs::OpenOptions;

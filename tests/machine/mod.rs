@@ -115,7 +115,7 @@ pub(crate) fn swapon(path: &Path, page_size: u64) -> Answer {
         return Answer::Refused(std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
     }
     let active = Active(name);
-    let real = path.canonicalize().expect("an active area has a name").display().to_string();
+    let real = path.canonicalize().expect("an active area has a name").display().to_string().replace(' ', "\\040");
     let swaps = std::fs::read_to_string("/proc/swaps").expect("/proc/swaps");
     let line = swaps.lines().find(|line| line.split_whitespace().next() == Some(&real)).unwrap_or("");
     let kib: u64 = line.split_whitespace().nth(2).and_then(|size| size.parse().ok()).expect("a size in /proc/swaps");
