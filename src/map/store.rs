@@ -1,4 +1,4 @@
-//! Where a map's extents live: the 192-byte slot, the tree of slots, and the memory that they are put into.
+//! Where a map's extents live: the 64-byte slot, the tree of slots, and the memory that they are put into.
 //!
 //! Leaves come first, as the stream fills them; inner nodes are laid behind them, level by level, when the map is
 //! sealed. All counts in here are 32 bits wide, as the kernel's `sis->max` is.

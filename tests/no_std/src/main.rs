@@ -11,6 +11,7 @@
 
 use core::hint::black_box;
 
+use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
 use swap_dio::{
     Activation, Area, Backing, BlockSize, Bytes, DeviceId, FileExtent, Header, PageCount, PageIndex, PageSize, Profile,
@@ -129,6 +130,21 @@ fn refusals() -> Option<()> {
     let hole = matches!(reason, Reason::Hole { range } if range.length == Bytes::new(4096));
     holds(hole && reason.code() == "hole" && reason.verdict() == Verdict::Refuse)?;
     black_box((reason.class(), reason.answer(), reason.remedy()));
+    let candidate = Candidate {
+        kind: black_box(Kind::RegularFile),
+        page_size: PageSize::KIB_4,
+        conditions: black_box(Condition::all()),
+        unknown: black_box(Condition::empty()),
+        active_areas: black_box(0),
+        holder: None,
+        block: black_box(Bytes::new(8192)),
+        no_page_read: black_box(None),
+    };
+    let mut first = None;
+    candidate.judge(|reason| {
+        first.get_or_insert(reason);
+    });
+    holds(first == Some(Reason::NoPermission) && check_flags(black_box(1 << 31)).is_err())?;
     activation.push(&black_box(claim(u64::MAX, u64::MAX, u64::MAX))).err()?;
     holds(activation.finish() == Err(reason))
 }
