@@ -41,6 +41,7 @@ pub enum Profile {
     /// The bio model by `iomap_swapfile_activate`: ext4, XFS, zonefs.
     Iomap {
         /// The device that the kernel would swap to: the inode's, which is not the mount's for XFS realtime files.
+        /// [`DeviceId::MAIN`] where there is only one.
         device: DeviceId,
     },
     /// The bio model by `generic_swapfile_activate`: filesystems with only `->bmap`, fuseblk among them.
@@ -94,6 +95,9 @@ pub struct Activation<S> {
 impl<S: Store> Activation<S> {
     /// Begins the activation of an area by the rules of a profile, into `store`.
     ///
+    /// A store is a slice of [`Slot`](crate::Slot)s ([`Slot::needed`](crate::Slot::needed) of them), with `alloc` a
+    /// `Vec` of them, or [`Tally`](crate::Tally), which counts and gives no map.
+    ///
     /// # Errors
     /// [`Reason::OtherBacking`]: a device has no extents, see [`Activation::block_device`].
     /// [`Reason::BlockSizeAbovePageSize`]: no profile counts in blocks larger than a page.
@@ -111,7 +115,8 @@ impl<S: Store> Activation<S> {
         Ok(Self::begin(profile, area, store))
     }
 
-    /// Refuses claims that end past the device, which only a lying filesystem makes.
+    /// Refuses claims that end past the device, which only a lying filesystem makes. Without this they pass, as the
+    /// kernel lets them: it is the caller who knows the device.
     #[must_use]
     pub fn on_device_of(mut self, size: Bytes) -> Self {
         self.device = Some(size);

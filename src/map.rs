@@ -40,6 +40,10 @@ pub enum Model {
 /// 1. Every page from 0 to `pages - 1` has exactly one target. 2. Extents ascend by swap page and no two
 ///    neighbours could be one. 3. Page 0 is the header: mapped, as in the kernel, and never to be swapped to.
 ///
+/// What it does not prove, as the kernel does not check it: that no two swap pages share a device page
+/// ([`check_disjoint`](Self::check_disjoint)), and that the device is large enough
+/// ([`Activation::on_device_of`](crate::Activation::on_device_of)). A filesystem that lies can do either.
+///
 /// There is no other door: it cannot be built, changed, or filled from memory that somebody else keeps.
 ///
 /// ```compile_fail
