@@ -35,6 +35,8 @@ use crate::reason::Reason;
 use crate::unit::{BlockSize, Bytes, PageIndex, PageSize};
 use fill::Fill;
 
+pub use btrfs::BtrfsInode;
+
 /// Whose rules judge the claims.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Profile {

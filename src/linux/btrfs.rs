@@ -19,7 +19,7 @@ pub(super) struct Volume {
     /// `None` for a sector size that no btrfs has.
     pub(super) sector: Option<BlockSize>,
     /// What runs now and excludes swapon.
-    pub(super) busy: Option<Reason>,
+    pub(super) busy: Option<Holder>,
     /// Whether all data is single, on one device; the reason if it is known not to be, or not known.
     pub(super) placement: Result<(), Reason>,
 }
@@ -35,7 +35,7 @@ pub(super) fn volume(fd: impl AsFd) -> rustix::io::Result<Volume> {
     let is_busy = operation.is_ok_and(|operation| operation.trim() != "none");
     Ok(Volume {
         sector: BlockSize::new(info.sector_size.into()),
-        busy: is_busy.then_some(Reason::Busy { holder: Holder::ExclusiveOperation }),
+        busy: is_busy.then_some(Holder::ExclusiveOperation),
         placement: placement(&dir, info.devices),
     })
 }

@@ -15,7 +15,7 @@ use super::inode::Inode;
 use super::mount::Mount;
 use super::report::{Collector, Examination, Facts, For};
 use super::{btrfs, process};
-use crate::activation::{Activation, Profile};
+use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
 use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
@@ -162,14 +162,14 @@ impl OnDisk {
     /// btrfs: the inode's promises, then extents, then where they are.
     fn btrfs(&self, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
         let volume = btrfs::volume(&self.file).map_err(fact("what this btrfs says of itself"))?;
-        let promises = [
-            self.inode.compressed.then_some(Reason::CompressedFile),
-            (!self.inode.no_cow).then_some(Reason::CopyOnWrite),
-            volume.busy,
-        ];
-        for reason in promises.into_iter().flatten() {
-            found.say(For::Both, reason);
-        }
+        let inode = BtrfsInode {
+            compressed: self.inode.compressed,
+            no_cow: self.inode.no_cow,
+            // The flag itself cannot be seen; whatever sets NOCOW from outside sets both.
+            no_checksums: self.inode.no_cow,
+            busy: volume.busy,
+        };
+        inode.judge(|reason| found.say(For::Both, reason));
         found.say(For::File, Reason::TransactionPerWrite { filesystem: "btrfs" });
         // FIEMAP's addresses are btrfs's own here, not the device's. Chunks are laid in whole pages on both sides,
         // so whole pages are counted right; where extents break is not, and the map is not kept.

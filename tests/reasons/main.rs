@@ -8,6 +8,7 @@
 mod made;
 
 use std::collections::BTreeSet;
+use swap_dio::activation::BtrfsInode;
 use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
 use swap_dio::reason::SpecialFile::{CharacterDevice as Character, Fifo, Socket};
 use swap_dio::reason::{Answer, Errno, Holder};
@@ -36,6 +37,7 @@ fn told() -> Vec<Row> {
     let (text, if_text) = (Answer::Refuses(Errno::ETXTBSY), Answer::Depends(Errno::ETXTBSY));
     let (maybe, full) = (Answer::Depends(Errno::EINVAL), Answer::Depends(Errno::EPERM));
     let if_busy = Answer::Depends(Errno::EBUSY);
+    let (balance, snapshot) = (Holder::ExclusiveOperation, Holder::SnapshotCreation);
     let made = |reason: Reason, code, verdict, answer, remedy| (reason, reason, code, verdict, answer, remedy);
     vec![
         (flags(0x8_0000 | 5), R::FlagsUnknown { bits: 0x8_0000 }, "flags-unknown", Refuse, no, false),
@@ -90,11 +92,11 @@ fn told() -> Vec<Row> {
             true,
         ),
         (condition(Condition::DAX), R::Dax, "dax", Refuse, no, true),
-        made(R::Busy { holder: Holder::ExclusiveOperation }, "busy", Retry, busy, true),
-        made(R::Busy { holder: Holder::SnapshotCreation }, "busy", Retry, no, true),
-        made(R::CopyOnWrite, "copy-on-write", Refuse, no, true),
-        made(R::Checksummed, "checksummed", Refuse, no, true),
-        made(R::CompressedFile, "compressed", Refuse, no, true),
+        (btrfs(BtrfsInode { no_cow: false, ..NOCOW }), R::CopyOnWrite, "copy-on-write", Refuse, no, true),
+        (btrfs(BtrfsInode { no_checksums: false, ..NOCOW }), R::Checksummed, "checksummed", Refuse, no, true),
+        (btrfs(BtrfsInode { compressed: true, ..NOCOW }), R::CompressedFile, "compressed", Refuse, no, true),
+        (btrfs(BtrfsInode { busy: Some(balance), ..NOCOW }), R::Busy { holder: balance }, "busy", Retry, busy, true),
+        (btrfs(BtrfsInode { busy: Some(snapshot), ..NOCOW }), R::Busy { holder: snapshot }, "busy", Retry, no, true),
         made(R::NoBlockMap { filesystem: "9p" }, "no-block-map", Refuse, no, true),
         made(R::FilesystemUnknown { filesystem: "somefs" }, "filesystem-unknown", Refuse, Answer::Unknown, true),
         made(R::TransactionPerWrite { filesystem: "btrfs" }, "transaction", Refuse, ok, true),
@@ -135,6 +137,17 @@ fn path(candidate: Candidate) -> Reason {
     let mut all = Vec::new();
     candidate.judge(|reason| all.push(reason));
     assert_eq!(all.len(), 1, "{candidate:?}: {all:?}");
+    all.remove(0)
+}
+
+/// A btrfs inode that promises everything.
+const NOCOW: BtrfsInode = BtrfsInode { compressed: false, no_cow: true, no_checksums: true, busy: None };
+
+/// The only reason against a btrfs inode.
+fn btrfs(inode: BtrfsInode) -> Reason {
+    let mut all = Vec::new();
+    inode.judge(|reason| all.push(reason));
+    assert_eq!(all.len(), 1, "{inode:?}: {all:?}");
     all.remove(0)
 }
 
