@@ -112,7 +112,7 @@ impl<S: Store> Activation<S> {
             return Ok(Self::begin(profile, area, store));
         };
         if block.bytes() > page.bytes() {
-            return Err(Reason::BlockSizeAbovePageSize { block: block.bytes(), page });
+            return Err(Reason::BlockSizeAbovePageSize { block: block.bytes(), page, certain: true });
         }
         Ok(Self::begin(profile, area, store))
     }

@@ -45,6 +45,8 @@ bitflags::bitflags! {
 pub struct Candidate {
     /// What the path leads to.
     pub kind: Kind,
+    /// The kernel's release; `None` if it is not known.
+    pub release: Option<Release>,
     /// The kernel's page size.
     pub page_size: PageSize,
     /// What is so.
@@ -101,12 +103,37 @@ impl Candidate {
             is(Condition::ACTIVE).then_some(Reason::Active { certain: true }),
             may_be(Condition::ACTIVE).then_some(Reason::Active { certain: false }),
             is(Condition::ENCRYPTED).then_some(Reason::Encrypted),
-            (self.block > self.page_size.bytes())
-                .then_some(Reason::BlockSizeAbovePageSize { block: self.block, page: self.page_size }),
+            self.large_blocks(),
             self.no_page_read.map(|filesystem| Reason::NoPageRead { filesystem }),
             is(Condition::DAX).then_some(Reason::Dax),
         ];
         checks.into_iter().flatten().for_each(&mut report);
+    }
+
+    fn large_blocks(&self) -> Option<Reason> {
+        let (block, page) = (self.block, self.page_size);
+        let certain = self.release.is_some_and(|release| release >= LARGE_BLOCKS_REFUSED);
+        (block > page.bytes()).then_some(Reason::BlockSizeAbovePageSize { block, page, certain })
+    }
+}
+
+/// A kernel's release, as far as rules change by it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Release {
+    major: u32,
+    minor: u32,
+}
+
+impl Release {
+    /// States a release: 6.18 is `Release::new(6, 18)`.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    /// Reads what uname(2) gives: `6.18.44-generic`. `None` when it does not begin with two numbers.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
+        Some(Self { major: numbers.next()?.ok()?, minor: numbers.next()?.ok()? })
     }
 }
 
@@ -123,6 +150,9 @@ pub const fn check_flags(flags: u32) -> Result<(), Reason> {
 
 /// `SWAP_FLAGS_VALID`: priority 0x7fff, PREFER 0x8000, DISCARD 0x10000, DISCARD_ONCE 0x20000, DISCARD_PAGES 0x40000.
 const SWAP_FLAGS_VALID: u32 = 0x7_ffff;
+
+/// The first release read that has the check of `mapping_min_folio_order`; 6.12 does not, those between were not read.
+const LARGE_BLOCKS_REFUSED: Release = Release::new(6, 18);
 
 /// The smallest `MAX_SWAPFILES` of any configuration (6.1 with all options: 32 - 4 - 3 - 1 - 1 - 1). With fewer areas
 /// active there is room on every kernel; from here on it depends on how the kernel was built.

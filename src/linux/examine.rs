@@ -11,7 +11,7 @@ use rustix::io::Errno as OsError;
 use super::inode::Inode;
 use super::report::{Collector, Depth, Examination, Facts, For};
 use super::{block, file, mount, swaps};
-use crate::candidate::{Candidate, Condition, Kind};
+use crate::candidate::{Candidate, Condition, Kind, Release};
 use crate::reason::Reason;
 use crate::unit::Bytes;
 
@@ -56,6 +56,7 @@ pub fn examine(path: &Path, depth: Depth) -> Result<Examination, ExamineError> {
     let mut found = Collector::new(depth);
     let mut candidate = Candidate {
         kind: inode.kind,
+        release: Release::parse(&rustix::system::uname().release().to_string_lossy()),
         page_size,
         conditions: Condition::empty(),
         unknown: Condition::empty(),

@@ -85,7 +85,10 @@ impl Reason {
             }
             // In 6.1.192, 6.12.117 and mainline, not in 6.18.4: a fix of 2026 that some stable trees carry.
             Self::Encrypted => row("encrypted", Permanent, UNTOLD, SWAPON),
-            Self::BlockSizeAbovePageSize { .. } => row("block-size-above-page-size", Permanent, EINVAL, SWAPON),
+            Self::BlockSizeAbovePageSize { certain, .. } => {
+                let answer = if *certain { EINVAL } else { UNTOLD };
+                row("block-size-above-page-size", Permanent, answer, SWAPON)
+            }
             Self::NoPageRead { .. } => row("no-page-read", Permanent, EINVAL, SWAPON),
             Self::Dax => row("dax", Permanent, EINVAL, SWAPON),
 

@@ -9,7 +9,7 @@ mod made;
 
 use std::collections::BTreeSet;
 use swap_dio::activation::BtrfsInode;
-use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
+use swap_dio::candidate::{Candidate, Condition, Kind, Release, check_flags};
 use swap_dio::reason::SpecialFile::{CharacterDevice as Character, Fifo, Socket};
 use swap_dio::reason::{Answer, Errno, Holder};
 use swap_dio::{Bytes, Class, PageSize, Reason, Verdict};
@@ -75,14 +75,9 @@ fn told() -> Vec<Row> {
         (condition(Condition::ACTIVE), R::Active { certain: true }, "active", Retry, busy, true),
         (doubt(Condition::ACTIVE), R::Active { certain: false }, "active", Retry, if_busy, true),
         (condition(Condition::ENCRYPTED), R::Encrypted, "encrypted", Refuse, maybe, true),
-        (
-            path(Candidate { block: Bytes::new(16384), ..CLEAN }),
-            R::BlockSizeAbovePageSize { block: Bytes::new(16384), page: PageSize::KIB_4 },
-            "block-size-above-page-size",
-            Refuse,
-            no,
-            true,
-        ),
+        (large_on(6, 18), above(true), "block-size-above-page-size", Refuse, no, true),
+        (large_on(7, 0), above(true), "block-size-above-page-size", Refuse, no, true),
+        (large_on(6, 12), above(false), "block-size-above-page-size", Refuse, maybe, true),
         (
             path(Candidate { no_page_read: Some("tmpfs"), ..CLEAN }),
             R::NoPageRead { filesystem: "tmpfs" },
@@ -123,6 +118,7 @@ fn told() -> Vec<Row> {
 /// A regular file that nothing is wrong with.
 const CLEAN: Candidate = Candidate {
     kind: Kind::RegularFile,
+    release: Some(Release::new(6, 18)),
     page_size: PageSize::KIB_4,
     conditions: Condition::empty(),
     unknown: Condition::empty(),
@@ -157,6 +153,32 @@ fn condition(conditions: Condition) -> Reason {
 
 fn doubt(unknown: Condition) -> Reason {
     path(Candidate { unknown, ..CLEAN })
+}
+
+/// 16 KiB blocks, on a kernel.
+fn large_on(major: u32, minor: u32) -> Reason {
+    path(Candidate { release: Some(Release::new(major, minor)), block: Bytes::new(16384), ..CLEAN })
+}
+
+fn above(certain: bool) -> Reason {
+    Reason::BlockSizeAbovePageSize { block: Bytes::new(16384), page: PageSize::KIB_4, certain }
+}
+
+#[test]
+fn releases_are_read_and_ordered() {
+    let rows = [
+        ("6.18.44-fc-v657", Some((6, 18))),
+        ("6.1.0-56-amd64", Some((6, 1))),
+        ("7.3-rc4", Some((7, 3))),
+        ("6", None),
+        ("", None),
+        ("x.y", None),
+        ("99999999999.1", None),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(Release::parse(text), expected.map(|(major, minor)| Release::new(major, minor)), "{text}");
+    }
+    assert!(Release::new(6, 1) < Release::new(6, 12) && Release::new(6, 18) < Release::new(7, 0));
 }
 
 fn kind(kind: Kind) -> Reason {

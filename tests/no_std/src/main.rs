@@ -11,7 +11,7 @@
 
 use core::hint::black_box;
 
-use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
+use swap_dio::candidate::{Candidate, Condition, Kind, Release, check_flags};
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
 use swap_dio::{
     Activation, Area, Backing, BlockSize, Bytes, DeviceId, FileExtent, Header, PageCount, PageIndex, PageSize, Profile,
@@ -132,6 +132,7 @@ fn refusals() -> Option<()> {
     black_box((reason.class(), reason.answer(), reason.remedy()));
     let candidate = Candidate {
         kind: black_box(Kind::RegularFile),
+        release: Release::parse(black_box("6.18.44")),
         page_size: PageSize::KIB_4,
         conditions: black_box(Condition::all()),
         unknown: black_box(Condition::empty()),
