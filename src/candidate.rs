@@ -98,7 +98,7 @@ impl Candidate {
             self.holder.filter(|_| !is(Condition::ACTIVE)).map(|holder| Reason::DeviceHeld { holder }),
             special.map(|kind| Reason::NotAFile { kind }),
             // Claimed and looked at, under the inode's lock.
-            is(Condition::ZONED).then_some(Reason::SequentialZone { range: None }),
+            is(Condition::ZONED).then_some(Reason::SequentialZone),
             is(Condition::UNLINKED).then_some(Reason::Unlinked),
             is(Condition::ACTIVE).then_some(Reason::Active { certain: true }),
             may_be(Condition::ACTIVE).then_some(Reason::Active { certain: false }),

@@ -9,6 +9,7 @@
 
 mod answer;
 mod class;
+mod fault;
 mod range;
 mod remedy;
 mod subject;
@@ -16,6 +17,7 @@ mod table;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};
+pub use fault::Fault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
 
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
@@ -71,12 +73,9 @@ pub enum Reason {
     Verity,
 
     // mm/swapfile.c:claim_swapfile and swapon, before the header.
-    /// A zoned block device, or an extent in a sequential zone: full of data, and still never overwritten in place.
-    #[error("zones that are written in sequence cannot be overwritten in place")]
-    SequentialZone {
-        /// The range, if only a part is meant.
-        range: Option<ByteRange>,
-    },
+    /// A zoned block device: what was written is never overwritten in place.
+    #[error("a zoned block device cannot be overwritten in place")]
+    SequentialZone,
     /// The name is gone: `d_unlinked`.
     #[error("the file has been unlinked")]
     Unlinked,
@@ -328,79 +327,18 @@ pub enum Reason {
         limit: u64,
     },
 
-    // Extents: fs/iomap/swapfile.c:iomap_swapfile_iter, fs/btrfs/inode.c, fs/f2fs/data.c, mm/page_io.c.
-    /// Nothing is allocated: a write would have to allocate.
-    #[error("a hole of {range}")]
-    Hole {
-        /// The hole.
+    // Extents.
+    /// A run of the file that may not serve swap.
+    #[error("{range} {fault}")]
+    Extent {
+        /// The run.
         range: ByteRange,
+        /// What is wrong with it.
+        fault: Fault,
     },
-    /// Delayed allocation: a sync gives it blocks.
-    #[error("{range} are not yet allocated")]
-    Delayed {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Data inside the inode.
-    #[error("{range} are stored inside the inode or packed with other data")]
-    Inline {
-        /// The range.
-        range: ByteRange,
-    },
-    /// `IOMAP_F_DIRTY`: metadata that the journal has not committed.
-    #[error("the mapping of {range} is not committed")]
-    Uncommitted {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Blocks that another file or snapshot also owns: a write must copy.
-    #[error("{range} are shared with another file or snapshot")]
-    Shared {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Compressed or otherwise encoded data.
-    #[error("{range} are compressed or encoded")]
-    Compressed {
-        /// The range.
-        range: ByteRange,
-    },
-    /// An extent that the filesystem itself calls encrypted.
-    #[error("{range} are encrypted by the filesystem")]
-    EncryptedExtent {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Allocated, but the filesystem does not say where.
-    #[error("the filesystem does not say where {range} are")]
-    Unmapped {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Data on another device than the rest.
-    #[error("{range} are on another device")]
-    MultiDevice {
-        /// The range.
-        range: ByteRange,
-    },
-    /// btrfs: a data profile other than `single`. The range is `None` when the whole filesystem is meant.
-    #[error("the data is stored by a profile other than single (dup or raid)")]
-    ProfileNotSingle {
-        /// The range, if only a part is meant.
-        range: Option<ByteRange>,
-    },
-    /// btrfs: the block group is read-only, as scrub makes it for a while.
-    #[error("the block group of {range} is read-only")]
-    BlockGroupReadOnly {
-        /// The range.
-        range: ByteRange,
-    },
-    /// Allocated, never written. Fine for block-mapped swap; a write through the filesystem converts it.
-    #[error("{range} are unwritten: each write would run a transaction, each read gives zeros")]
-    Unwritten {
-        /// The range.
-        range: ByteRange,
-    },
+    /// btrfs: every data block group has a profile other than `single`.
+    #[error("the filesystem stores data by a profile other than single (dup or raid)")]
+    ProfileNotSingle,
     /// The file model: a page that is not one run on the device needs more than one I/O.
     #[error("the page at offset {} lies in more than one run of blocks", range.offset)]
     SplitPage {
@@ -414,12 +352,6 @@ pub enum Reason {
         range: ByteRange,
         /// The page size.
         page: PageSize,
-    },
-    /// Data that shares a block with other data.
-    #[error("{range} are not in blocks of their own")]
-    PartialBlock {
-        /// The range.
-        range: ByteRange,
     },
     /// f2fs: a run that is not in whole sections is moved during activation.
     #[error("{range} are not in whole sections of {section}, activation moves them")]

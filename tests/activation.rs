@@ -12,6 +12,7 @@ use naive::script::{Script, Step};
 use naive::{Claim, File, Rules, State, agree, plain};
 use proptest::prelude::*;
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::reason::Fault;
 use swap_dio::{
     Activation, Area, Backing, BlockSize, ByteRange, Bytes, DeviceId, ExtentFlags, FileExtent, Header, PageCount,
     PageIndex, PageSize, Profile, Reason, Sectors, Slot, Tally,
@@ -292,7 +293,7 @@ fn nothing_that_follows_a_refusal_makes_a_map() {
     for profile in profiles() {
         let mut activation = Activation::new(profile, &area(4), Vec::new()).expect("no block above a page");
         let hole = activation.push(&run(PAGE, 2 * PAGE, PAGE)).expect_err("a hole before it");
-        assert_eq!(hole, Reason::Hole { range: range(0, PAGE) }, "{profile:?}");
+        assert_eq!(hole, Reason::Extent { fault: Fault::Hole, range: range(0, PAGE) }, "{profile:?}");
         assert_eq!(activation.push(&run(2 * PAGE, 3 * PAGE, 2 * PAGE)), Err(hole), "{profile:?}: said again");
         assert_eq!(activation.finish().map(|map| map.totals()), Err(hole), "{profile:?}");
     }
@@ -316,14 +317,15 @@ fn every_reason_is_reported_in_order() {
         activation.push_all(claim, |reason| said.push(reason));
     }
     let first = activation.finish_all(|reason| said.push(reason));
-    let (third, hole) = (range(3 * PAGE, PAGE), |page| Reason::Hole { range: range(page * PAGE, PAGE) });
+    let (third, hole) =
+        (range(3 * PAGE, PAGE), |page| Reason::Extent { fault: Fault::Hole, range: range(page * PAGE, PAGE) });
     let expected = [
-        Reason::Compressed { range: range(0, PAGE) },
-        Reason::Shared { range: range(0, PAGE) },
+        Reason::Extent { fault: Fault::Compressed, range: range(0, PAGE) },
+        Reason::Extent { fault: Fault::Shared, range: range(0, PAGE) },
         hole(2),
-        Reason::Shared { range: third },
-        Reason::MultiDevice { range: third },
-        Reason::BlockGroupReadOnly { range: third },
+        Reason::Extent { fault: Fault::Shared, range: third },
+        Reason::Extent { fault: Fault::OtherDevice, range: third },
+        Reason::Extent { fault: Fault::GroupReadOnly, range: third },
         Reason::ExtentEmpty { offset: Bytes::new(3 * PAGE) },
         hole(5),
     ];

@@ -9,27 +9,27 @@
 
 use super::Refusals;
 use super::fill::Fill;
-use super::obstacle::{self, Obstacle};
+use super::obstacle;
 use crate::extent::{DeviceId, FileExtent};
 use crate::map::Store;
-use crate::reason::Reason;
+use crate::reason::{Fault, Reason};
 use crate::unit::{BlockSize, Bytes};
 
 /// To the kernel all of the first four are block 0, "swapfile has holes"; the rest it cannot see.
-pub(super) const ORDER: &[Obstacle] = &[
-    Obstacle::Hole,
-    Obstacle::Delayed,
-    Obstacle::Inline,
-    Obstacle::Unmapped,
-    Obstacle::Shared,
-    Obstacle::OtherDevice,
-    Obstacle::Uncommitted,
-    Obstacle::Compressed,
-    Obstacle::Encrypted,
-    Obstacle::NotSingle,
-    Obstacle::GroupReadOnly,
-    Obstacle::SequentialZone,
-    Obstacle::NotAligned,
+pub(super) const ORDER: &[Fault] = &[
+    Fault::Hole,
+    Fault::Delayed,
+    Fault::Inline,
+    Fault::Unmapped,
+    Fault::Shared,
+    Fault::OtherDevice,
+    Fault::Uncommitted,
+    Fault::Compressed,
+    Fault::Encrypted,
+    Fault::NotSingle,
+    Fault::GroupReadOnly,
+    Fault::SequentialZone,
+    Fault::PartialBlock,
 ];
 
 /// The probe: the candidate page's blocks so far.
@@ -72,7 +72,7 @@ impl Walk {
             return refusals.say(Reason::ExtentUnaligned { range, block });
         }
         if physical == Bytes::ZERO {
-            return refusals.say(Reason::Hole { range });
+            return refusals.say(Reason::Extent { fault: Fault::Hole, range });
         }
         // The same as below, for what most claims are: whole pages, with no page begun before them.
         if self.found == 0 && Bytes::new(physical.get() | claim.length.get()).is_aligned(fill.page_size().into()) {

@@ -7,9 +7,8 @@
 //! Source: Linux v6.18, `fs/btrfs/inode.c` (`btrfs_swap_activate`: the order; `btrfs_add_swap_extent`: the
 //! trimming, the same as iomap's).
 
-use super::obstacle::Obstacle;
 use super::trim;
-use crate::reason::{Holder, Reason};
+use crate::reason::{Fault, Holder, Reason};
 
 /// What a btrfs inode must promise before its extents are looked at, and what may keep swapon out for now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,18 +41,18 @@ pub(super) const fn walk() -> trim::Walk {
 }
 
 /// The kernel's order, then what its extents cannot say and other claims can.
-pub(super) const ORDER: &[Obstacle] = &[
-    Obstacle::Hole,
-    Obstacle::Delayed,
-    Obstacle::Inline,
-    Obstacle::Compressed,
-    Obstacle::Shared,
-    Obstacle::Unmapped,
-    Obstacle::NotSingle,
-    Obstacle::OtherDevice,
-    Obstacle::GroupReadOnly,
-    Obstacle::Uncommitted,
-    Obstacle::Encrypted,
-    Obstacle::SequentialZone,
-    Obstacle::NotAligned,
+pub(super) const ORDER: &[Fault] = &[
+    Fault::Hole,
+    Fault::Delayed,
+    Fault::Inline,
+    Fault::Compressed,
+    Fault::Shared,
+    Fault::Unmapped,
+    Fault::NotSingle,
+    Fault::OtherDevice,
+    Fault::GroupReadOnly,
+    Fault::Uncommitted,
+    Fault::Encrypted,
+    Fault::SequentialZone,
+    Fault::PartialBlock,
 ];

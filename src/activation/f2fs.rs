@@ -10,28 +10,28 @@
 
 use super::Refusals;
 use super::fill::Fill;
-use super::obstacle::{self, Obstacle};
+use super::obstacle;
 use super::run::Run;
 use crate::extent::{DeviceId, ExtentState, FileExtent};
 use crate::map::Store;
-use crate::reason::Reason;
+use crate::reason::{Fault, Reason};
 use crate::unit::{BlockSize, ByteRange, Bytes, PageIndex};
 
 /// A hole is the kernel's only check of an extent; the rest f2fs cannot say and other claims can.
-pub(super) const ORDER: &[Obstacle] = &[
-    Obstacle::Hole,
-    Obstacle::Delayed,
-    Obstacle::Inline,
-    Obstacle::Compressed,
-    Obstacle::SequentialZone,
-    Obstacle::Unmapped,
-    Obstacle::Shared,
-    Obstacle::OtherDevice,
-    Obstacle::Uncommitted,
-    Obstacle::Encrypted,
-    Obstacle::NotSingle,
-    Obstacle::GroupReadOnly,
-    Obstacle::NotAligned,
+pub(super) const ORDER: &[Fault] = &[
+    Fault::Hole,
+    Fault::Delayed,
+    Fault::Inline,
+    Fault::Compressed,
+    Fault::SequentialZone,
+    Fault::Unmapped,
+    Fault::Shared,
+    Fault::OtherDevice,
+    Fault::Uncommitted,
+    Fault::Encrypted,
+    Fault::NotSingle,
+    Fault::GroupReadOnly,
+    Fault::PartialBlock,
 ];
 
 /// The run that grows until a claim does not touch it.

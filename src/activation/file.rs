@@ -10,27 +10,27 @@
 
 use super::Refusals;
 use super::fill::Fill;
-use super::obstacle::{self, Obstacle};
+use super::obstacle;
 use crate::extent::{DeviceId, FileExtent};
 use crate::map::Store;
-use crate::reason::Reason;
+use crate::reason::{Fault, Reason};
 use crate::unit::{ByteRange, Bytes, PageSize};
 
 /// iomap's order, then what only a write through the filesystem minds. A place on the device is not needed.
-pub(super) const ORDER: &[Obstacle] = &[
-    Obstacle::Inline,
-    Obstacle::Hole,
-    Obstacle::Delayed,
-    Obstacle::Uncommitted,
-    Obstacle::Shared,
-    Obstacle::OtherDevice,
-    Obstacle::Compressed,
-    Obstacle::Encrypted,
-    Obstacle::NotSingle,
-    Obstacle::GroupReadOnly,
-    Obstacle::SequentialZone,
-    Obstacle::NotAligned,
-    Obstacle::Unwritten,
+pub(super) const ORDER: &[Fault] = &[
+    Fault::Inline,
+    Fault::Hole,
+    Fault::Delayed,
+    Fault::Uncommitted,
+    Fault::Shared,
+    Fault::OtherDevice,
+    Fault::Compressed,
+    Fault::Encrypted,
+    Fault::NotSingle,
+    Fault::GroupReadOnly,
+    Fault::SequentialZone,
+    Fault::PartialBlock,
+    Fault::Unwritten,
 ];
 
 /// The end of the last claim that passed: what a page that goes on must continue.

@@ -6,27 +6,27 @@
 //! Source: Linux v6.18, `fs/iomap/swapfile.c` (`iomap_swapfile_iter`: the order; `iomap_swapfile_add_extent`: the
 //! trimming), the same in v6.1 and v6.12.
 
-use super::obstacle::Obstacle;
 use super::trim;
 use crate::extent::DeviceId;
+use crate::reason::Fault;
 
 pub(super) const fn walk(device: DeviceId) -> trim::Walk {
     trim::Walk::new(ORDER, Some(device))
 }
 
 /// The kernel's five, then what iomap cannot say and other claims can.
-pub(super) const ORDER: &[Obstacle] = &[
-    Obstacle::Inline,
-    Obstacle::Hole,
-    Obstacle::Delayed,
-    Obstacle::Uncommitted,
-    Obstacle::Shared,
-    Obstacle::OtherDevice,
-    Obstacle::Unmapped,
-    Obstacle::Compressed,
-    Obstacle::Encrypted,
-    Obstacle::NotSingle,
-    Obstacle::GroupReadOnly,
-    Obstacle::SequentialZone,
-    Obstacle::NotAligned,
+pub(super) const ORDER: &[Fault] = &[
+    Fault::Inline,
+    Fault::Hole,
+    Fault::Delayed,
+    Fault::Uncommitted,
+    Fault::Shared,
+    Fault::OtherDevice,
+    Fault::Unmapped,
+    Fault::Compressed,
+    Fault::Encrypted,
+    Fault::NotSingle,
+    Fault::GroupReadOnly,
+    Fault::SequentialZone,
+    Fault::PartialBlock,
 ];

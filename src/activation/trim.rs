@@ -5,22 +5,22 @@
 
 use super::Refusals;
 use super::fill::Fill;
-use super::obstacle::{self, Obstacle};
+use super::obstacle;
 use super::run::Run;
 use crate::extent::{DeviceId, FileExtent};
 use crate::map::Store;
-use crate::reason::Reason;
+use crate::reason::{Fault, Reason};
 
 /// A walk of iomap's kind: the run that grows until a claim does not touch it.
 #[derive(Debug)]
 pub(super) struct Walk {
-    order: &'static [Obstacle],
+    order: &'static [Fault],
     main: Option<DeviceId>,
     run: Option<Run>,
 }
 
 impl Walk {
-    pub(super) const fn new(order: &'static [Obstacle], main: Option<DeviceId>) -> Self {
+    pub(super) const fn new(order: &'static [Fault], main: Option<DeviceId>) -> Self {
         Self { order, main, run: None }
     }
 

@@ -53,7 +53,7 @@ fn placement(dir: &Path, devices: u64) -> Result<(), Reason> {
     if data.is_empty() || (singles != 0 && singles != data.len()) {
         Err(Reason::PlacementUnknown)
     } else if singles == 0 {
-        Err(Reason::ProfileNotSingle { range: None })
+        Err(Reason::ProfileNotSingle)
     } else if devices != 1 {
         Err(Reason::PlacementUnknown)
     } else {

@@ -1,7 +1,7 @@
 //! What an examination found: the kernel's answer foretold, and our verdict for each I/O model.
 
 use crate::map::Totals;
-use crate::reason::{Answer, Class, Errno, Reason, Verdict};
+use crate::reason::{Answer, Class, Errno, Fault, Reason, Verdict};
 use crate::unit::{Bytes, PageCount, PageSize};
 
 /// How much an examination lists.
@@ -135,7 +135,7 @@ impl Collector {
 
     /// Whether an extent was found shared.
     pub(super) fn has_shared(&self) -> bool {
-        self.bio.reasons.iter().any(|reason| matches!(reason, Reason::Shared { .. }))
+        self.bio.reasons.iter().any(|reason| matches!(reason, Reason::Extent { fault: Fault::Shared, .. }))
     }
 
     /// Whether nothing more can change what was asked for.

@@ -10,23 +10,10 @@ impl Reason {
             Self::ExtentOverflow { range }
             | Self::ExtentUnaligned { range, .. }
             | Self::OutsideDevice { range, .. }
-            | Self::Hole { range }
-            | Self::Delayed { range }
-            | Self::Inline { range }
-            | Self::Uncommitted { range }
-            | Self::Shared { range }
-            | Self::Compressed { range }
-            | Self::EncryptedExtent { range }
-            | Self::Unmapped { range }
-            | Self::MultiDevice { range }
-            | Self::BlockGroupReadOnly { range }
-            | Self::Unwritten { range }
+            | Self::Extent { range, .. }
             | Self::SplitPage { range }
-            | Self::PartialBlock { range }
             | Self::Misplaced { range, .. }
             | Self::SectionUnaligned { range, .. } => Some(range),
-
-            Self::ProfileNotSingle { range } | Self::SequentialZone { range } => range,
 
             Self::Directory
             | Self::NotAFile { .. }
@@ -36,6 +23,8 @@ impl Reason {
             | Self::Verity
             | Self::Unlinked
             | Self::Active { .. }
+            | Self::ProfileNotSingle
+            | Self::SequentialZone
             | Self::FlagsUnknown { .. }
             | Self::NoPermission
             | Self::TableFull { .. }

@@ -3,7 +3,7 @@
 //! A remedy is words, or words, a colon and commands; a note in brackets may follow. One that loses what the file
 //! holds says so. None is ever run by this crate.
 
-use super::{Holder, Reason};
+use super::{Fault, Holder, Reason};
 
 impl Reason {
     /// What to do about it, one line, with `FILE` for the path; `None` where nothing can be typed.
@@ -19,13 +19,8 @@ impl Reason {
             Self::Immutable => "chattr -i FILE",
             Self::AppendOnly => "chattr -a FILE",
             Self::OpenForExecution { .. } => "fuser -v FILE shows who runs it",
-            Self::Verity
-            | Self::CopyOnWrite
-            | Self::Checksummed
-            | Self::CompressedFile
-            | Self::Compressed { .. }
-            | Self::Inline { .. } => REMAKE,
-            Self::SequentialZone { .. } => "use a conventional block device or a file on a filesystem",
+            Self::Verity | Self::CopyOnWrite | Self::Checksummed | Self::CompressedFile => REMAKE,
+            Self::SequentialZone => "use a conventional block device or a file on a filesystem",
             Self::DeviceReadOnly => "blockdev --setrw FILE",
             Self::Active { .. } => "swapon --show lists the active areas; swapoff FILE, if it should not be one",
             Self::DeviceHeld { holder } | Self::Busy { holder } => match holder {
@@ -39,10 +34,7 @@ impl Reason {
                 Holder::SnapshotCreation => "look again in a moment",
             },
             Self::Encrypted => "move it out of the encrypted directory, or use dm-crypt under the swap area",
-            Self::EncryptedExtent { .. }
-            | Self::NoPageRead { .. }
-            | Self::NoBlockMap { .. }
-            | Self::FilesystemUnknown { .. } => OTHER_FILESYSTEM,
+            Self::NoPageRead { .. } | Self::NoBlockMap { .. } | Self::FilesystemUnknown { .. } => OTHER_FILESYSTEM,
             Self::PlacementUnknown => "as root: btrfs inspect-internal map-swapfile FILE",
             Self::BlockSizeAbovePageSize { .. } => "make the filesystem, or the device, with blocks of at most a page",
             Self::Dax => "chattr -x FILE, and mount without dax=always",
@@ -66,22 +58,9 @@ impl Reason {
             Self::JournaledData => "chattr -j FILE, and mount without data=journal",
             Self::NoDirectIo => "use it with swapon (block-mapped), or a filesystem with direct I/O",
             Self::LoopBacking => "losetup FILE shows the backing file: swap to that itself",
-            Self::Hole { .. } | Self::Underallocated { .. } => {
-                "fill the holes, then look again: fallocate -l \"$(stat -c %s FILE)\" FILE"
-            }
-            Self::Delayed { .. } | Self::Uncommitted { .. } => "sync FILE",
-            Self::Shared { .. } => {
-                "give it blocks of its own: touch FILE.new; chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && chmod 600 FILE.new && mv FILE.new FILE"
-            }
-            Self::MultiDevice { .. } | Self::ProfileNotSingle { .. } => {
-                "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single \"$(findmnt -no TARGET -T FILE)\""
-            }
-            Self::BlockGroupReadOnly { .. } => {
-                "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done"
-            }
-            Self::Unwritten { .. } => {
-                "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
-            }
+            Self::Underallocated { .. } => FILL,
+            Self::Extent { fault, .. } => return fault.remedy(),
+            Self::ProfileNotSingle => SINGLE,
             Self::SplitPage { .. } | Self::Misplaced { .. } => "use a filesystem whose blocks are as large as a page",
             Self::SectionUnaligned { .. } => {
                 "make it anew: f2fs_io pinfile set FILE, then fallocate whole sections (2 MiB)"
@@ -102,8 +81,6 @@ impl Reason {
             | Self::OutsideDevice { .. }
             | Self::DeviceOverlap { .. }
             | Self::ExtentsTooMany { .. }
-            | Self::Unmapped { .. }
-            | Self::PartialBlock { .. }
             | Self::OutsideArea { .. }
             | Self::MapFull { .. }
             | Self::NotIdentity
@@ -114,6 +91,29 @@ impl Reason {
     }
 }
 
+impl Fault {
+    const fn remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Hole => FILL,
+            Self::Inline | Self::Compressed => REMAKE,
+            Self::Encrypted => OTHER_FILESYSTEM,
+            Self::Delayed | Self::Uncommitted => "sync FILE",
+            Self::OtherDevice | Self::NotSingle => SINGLE,
+            Self::SequentialZone => "use a conventional block device or a file on a filesystem",
+            Self::Shared => {
+                "give it blocks of its own: touch FILE.new; chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && chmod 600 FILE.new && mv FILE.new FILE"
+            }
+            Self::GroupReadOnly => "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done",
+            Self::Unwritten => {
+                "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
+            }
+            Self::Unmapped | Self::PartialBlock => return None,
+        })
+    }
+}
+
+const FILL: &str = "fill the holes, then look again: fallocate -l \"$(stat -c %s FILE)\" FILE";
+const SINGLE: &str = "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single \"$(findmnt -no TARGET -T FILE)\"";
 /// Builds a new file beside the old one and puts it in its place last, so that a failure on the way loses nothing.
 const REMAKE: &str = "make it anew: touch FILE.new; chattr +C FILE.new; chmod 600 FILE.new && fallocate -l \"$(stat -c %s FILE)\" FILE.new && mkswap FILE.new && mv FILE.new FILE (what it holds now is lost)";
 const OTHER_FILESYSTEM: &str = "use a file on ext4, XFS or btrfs on a local disk, or a block device";

@@ -4,7 +4,7 @@
 //! `own` marks a rule of this crate, for what the kernel does not check or cannot be told.
 
 use super::Class::{self, Permanent, Transient, Warning};
-use super::{Answer, Errno, Holder, Reason, SpecialFile, Verdict};
+use super::{Answer, Errno, Fault, Holder, Reason, SpecialFile, Verdict};
 
 /// What is fixed about a reason, whatever values it carries.
 struct Row {
@@ -77,7 +77,7 @@ impl Reason {
             Self::DeviceHeld { .. } => row("busy", Transient, refuses(Errno::EBUSY), "block/bdev.c:bd_may_claim"),
 
             // swapon itself, before the header.
-            Self::SequentialZone { .. } => row("sequential-zone", Permanent, EINVAL, "mm/swapfile.c:claim_swapfile"),
+            Self::SequentialZone => row("sequential-zone", Permanent, EINVAL, "mm/swapfile.c:claim_swapfile"),
             Self::Unlinked => row("unlinked", Permanent, refuses(Errno::ENOENT), SWAPON),
             Self::Active { certain } => {
                 let answer = if *certain { refuses(Errno::EBUSY) } else { Answer::Depends(Errno::EBUSY) };
@@ -138,21 +138,10 @@ impl Reason {
             Self::ExtentsTooMany { .. } => own("extents-too-many", Permanent, UNTOLD),
 
             // Extents.
-            Self::Hole { .. } => row("hole", Permanent, EINVAL, IOMAP),
-            Self::Delayed { .. } => row("delayed-allocation", Transient, EINVAL, IOMAP),
-            Self::Inline { .. } => row("inline", Permanent, EINVAL, IOMAP),
-            Self::Uncommitted { .. } => row("uncommitted", Transient, EINVAL, IOMAP),
-            Self::Shared { .. } => row("shared", Permanent, EINVAL, IOMAP),
-            Self::MultiDevice { .. } => row("multi-device", Permanent, EINVAL, IOMAP),
-            Self::Compressed { .. } => row("compressed", Permanent, EINVAL, BTRFS),
-            Self::EncryptedExtent { .. } => own("encrypted", Permanent, UNTOLD),
-            Self::Unmapped { .. } => own("no-block-map", Permanent, UNTOLD),
-            Self::ProfileNotSingle { .. } => row("profile-not-single", Permanent, EINVAL, BTRFS),
-            Self::BlockGroupReadOnly { .. } => row("busy", Transient, EINVAL, BTRFS),
-            Self::Unwritten { .. } => row("unwritten", Permanent, ACCEPTS, DIRECT_IO),
+            Self::Extent { fault, .. } => fault.row(),
+            Self::ProfileNotSingle => row("profile-not-single", Permanent, EINVAL, BTRFS),
             Self::SplitPage { .. } => row("misaligned", Permanent, ACCEPTS, DIRECT_IO),
             Self::Misplaced { .. } => own("misaligned", Permanent, ACCEPTS),
-            Self::PartialBlock { .. } => own("misaligned", Permanent, UNTOLD),
             Self::SectionUnaligned { .. } => {
                 row("misaligned", Transient, ACCEPTS, "fs/f2fs/data.c:check_swap_activate")
             }
@@ -177,6 +166,28 @@ impl Reason {
             // Advice of swapon(8).
             Self::InsecureMode { .. } => own("insecure-mode", Warning, ACCEPTS),
             Self::InsecureOwner { .. } => own("insecure-owner", Warning, ACCEPTS),
+        }
+    }
+}
+
+impl Fault {
+    /// The line of a run with this fault.
+    const fn row(self) -> Row {
+        match self {
+            Self::Hole => row("hole", Permanent, EINVAL, IOMAP),
+            Self::Delayed => row("delayed-allocation", Transient, EINVAL, IOMAP),
+            Self::Inline => row("inline", Permanent, EINVAL, IOMAP),
+            Self::Uncommitted => row("uncommitted", Transient, EINVAL, IOMAP),
+            Self::Shared => row("shared", Permanent, EINVAL, IOMAP),
+            Self::OtherDevice => row("multi-device", Permanent, EINVAL, IOMAP),
+            Self::Compressed => row("compressed", Permanent, EINVAL, BTRFS),
+            Self::Encrypted => own("encrypted", Permanent, UNTOLD),
+            Self::Unmapped => own("no-block-map", Permanent, UNTOLD),
+            Self::NotSingle => row("profile-not-single", Permanent, EINVAL, BTRFS),
+            Self::GroupReadOnly => row("busy", Transient, EINVAL, BTRFS),
+            Self::SequentialZone => row("sequential-zone", Permanent, EINVAL, "fs/zonefs/file.c:zonefs_swap_activate"),
+            Self::PartialBlock => own("misaligned", Permanent, UNTOLD),
+            Self::Unwritten => row("unwritten", Permanent, ACCEPTS, DIRECT_IO),
         }
     }
 }

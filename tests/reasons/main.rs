@@ -70,7 +70,7 @@ fn told() -> Vec<Row> {
         (condition(Condition::VERITY), R::Verity, "verity", Refuse, perm, true),
         (held(Holder::Mount), R::DeviceHeld { holder: Holder::Mount }, "busy", Retry, busy, true),
         (held(Holder::Someone), R::DeviceHeld { holder: Holder::Someone }, "busy", Retry, busy, true),
-        (condition(Condition::ZONED), R::SequentialZone { range: None }, "sequential-zone", Refuse, no, true),
+        (condition(Condition::ZONED), R::SequentialZone, "sequential-zone", Refuse, no, true),
         (condition(Condition::UNLINKED), R::Unlinked, "unlinked", Refuse, Answer::Refuses(Errno::ENOENT), false),
         (condition(Condition::ACTIVE), R::Active { certain: true }, "active", Retry, busy, true),
         (doubt(Condition::ACTIVE), R::Active { certain: false }, "active", Retry, if_busy, true),
@@ -109,7 +109,7 @@ fn told() -> Vec<Row> {
             false,
         ),
         made(R::ExtentsTooMany { limit: 1 << 32 }, "extents-too-many", Refuse, maybe, false),
-        made(R::ProfileNotSingle { range: None }, "profile-not-single", Refuse, no, true),
+        made(R::ProfileNotSingle, "profile-not-single", Refuse, no, true),
         made(R::InsecureMode { mode: 0o644 }, "insecure-mode", Admit, ok, true),
         made(R::InsecureOwner { uid: 1000 }, "insecure-owner", Admit, ok, true),
     ]

@@ -13,6 +13,7 @@ use core::hint::black_box;
 
 use swap_dio::candidate::{Candidate, Condition, Kind, Release, check_flags};
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
+use swap_dio::reason::Fault;
 use swap_dio::{
     Activation, Area, Backing, BlockSize, Bytes, DeviceId, FileExtent, Header, PageCount, PageIndex, PageSize, Profile,
     Reason, Sectors, Slot, SwapExtent, SwapMap, Tally, Verdict,
@@ -127,7 +128,7 @@ fn refusals() -> Option<()> {
     let area = Area::without_header(black_box(Bytes::new(64 << 10)), black_box(PageSize::KIB_4)).ok()?;
     let mut activation = Activation::new(black_box(Profile::File), &area, Tally).ok()?;
     let reason = activation.push(&black_box(claim(4096, 0, 60 << 10))).err()?;
-    let hole = matches!(reason, Reason::Hole { range } if range.length == Bytes::new(4096));
+    let hole = matches!(reason, Reason::Extent { fault: Fault::Hole, range } if range.length == Bytes::new(4096));
     holds(hole && reason.code() == "hole" && reason.verdict() == Verdict::Refuse)?;
     black_box((reason.class(), reason.answer(), reason.remedy()));
     let candidate = Candidate {
