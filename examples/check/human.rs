@@ -12,7 +12,7 @@ use crate::quote;
 /// Prints what was found about one path.
 pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colour: bool) -> io::Result<()> {
     let size = rough(found.size);
-    writeln!(out, "{}  ({}, {size})", paint(&quote::path(path), BOLD, colour), found.filesystem)?;
+    writeln!(out, "{}  ({}, {size})", paint(&quote::path(path), BOLD, colour), found.filesystem.escape_debug())?;
     writeln!(out, "  swapon  {}", foretell(&found.kernel, found))?;
     for (name, judgement) in [("bio", &found.bio), ("file", &found.file)] {
         let verdict = judgement.verdict();
@@ -63,7 +63,7 @@ fn foretell(kernel: &Prediction, found: &Examination) -> String {
 }
 
 fn advise(out: &mut impl Write, path: &Path, remedy: &str) -> io::Result<()> {
-    writeln!(out, "          -> {}", remedy.replace("FILE", &quote::path(path)))
+    writeln!(out, "          -> {}", remedy.replace("FILE", &quote::target(path)))
 }
 
 /// A size to read, not to compute with: three digits and a unit. Exact sizes are in the JSON.

@@ -54,6 +54,6 @@ fn reason(path: &Path, reason: &Reason) -> Value {
         "offset": range.map(|range| range.offset.get()),
         "length": range.map(|range| range.length.get()),
         "message": reason.to_string(),
-        "remedy": reason.remedy().map(|remedy| remedy.replace("FILE", &quote::path(path))),
+        "remedy": reason.remedy().map(|remedy| remedy.replace("FILE", &quote::target(path))),
     })
 }

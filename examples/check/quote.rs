@@ -23,7 +23,8 @@ pub(crate) fn path(path: &Path) -> String {
 
 /// Control characters, and those that turn the direction of what follows.
 fn is_odd(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn escape(byte: u8) -> String {
@@ -32,4 +33,11 @@ fn escape(byte: u8) -> String {
         b' '..=b'~' => char::from(byte).to_string(),
         _ => format!("\\x{byte:02x}"),
     }
+}
+
+/// The same for a command: what a symlink leads to, since a command may replace or measure the link itself.
+pub(crate) fn target(named: &Path) -> String {
+    let is_link = named.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    let real = if is_link { named.canonicalize().ok() } else { None };
+    path(real.as_deref().unwrap_or(named))
 }

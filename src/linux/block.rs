@@ -6,7 +6,10 @@
 //! Source: Linux v6.18, `mm/swapfile.c:claim_swapfile`, `block/bdev.c:bd_may_claim` (a partition claims its whole
 //! disk); Documentation/ABI/stable/sysfs-block.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as OsError;
@@ -33,11 +36,16 @@ pub(super) fn examine(
     let page_size = candidate.page_size;
     let (file, inode) = open(path, named)?;
     let size = Bytes::new(device_size(&file).map_err(fact("its size"))?);
-    let disk = Disk::of(inode.device);
+    let disk = Disk::of(inode.device).map_err(no_fact("/sys/dev/block"))?;
 
     candidate.conditions.set(Condition::ZONED, disk.is_zoned());
     candidate.block = disk.logical_block();
-    candidate.holder = if is_held(path) { Some(disk.holder().map_err(no_fact("the mount table"))?) } else { None };
+    if is_held(&file)? {
+        candidate.holder = Some(disk.holder().map_err(no_fact("the mount table"))?);
+    } else {
+        // An active area holds its device: one that is free is none, whatever /proc/swaps leaves open.
+        candidate.unknown.remove(Condition::ACTIVE);
+    }
     candidate.judge(|reason| found.say(For::Both, reason));
 
     let start = read_start(&file)?;
@@ -60,10 +68,24 @@ pub(super) fn examine(
 }
 
 /// Whether somebody holds the device, or its disk, for himself: asked for a moment, and given back at once.
-fn is_held(path: &Path) -> bool {
+///
+/// Somebody else may be asking at the same moment, so "held" is asked again; as anybody may who opens it exclusively
+/// just then, a mount or a swapon.
+fn is_held(file: &File) -> Result<bool, ExamineError> {
     let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    matches!(rustix::fs::open(path, flags, Mode::empty()), Err(OsError::BUSY))
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    for _ in 0..PROBES {
+        match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(_) => return Ok(false),
+            Err(OsError::BUSY) => std::thread::sleep(PROBE_PAUSE),
+            Err(error) => return Err(fact("whether it is held")(error)),
+        }
+    }
+    Ok(true)
 }
+
+const PROBES: u32 = 4;
+const PROBE_PAUSE: Duration = Duration::from_millis(3);
 
 /// What /sys says of a device.
 struct Disk {
@@ -74,11 +96,14 @@ struct Disk {
 }
 
 impl Disk {
-    fn of(device: Device) -> Self {
+    /// # Errors
+    /// /sys does not show the device: then none of its facts can be had.
+    fn of(device: Device) -> std::io::Result<Self> {
         let dir = PathBuf::from(format!("/sys/dev/block/{device}"));
         let disk = dir.canonicalize().ok().and_then(|dir| dir.parent().map(PathBuf::from));
         let whole = disk.filter(|_| dir.join("partition").exists()).unwrap_or_else(|| dir.clone());
-        Self { device, dir, whole }
+        std::fs::read_dir(whole.join("queue"))?;
+        Ok(Self { device, dir, whole })
     }
 
     fn is_zoned(&self) -> bool {

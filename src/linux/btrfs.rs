@@ -36,8 +36,14 @@ pub(super) fn volume(fd: impl AsFd) -> rustix::io::Result<Volume> {
     Ok(Volume {
         sector: BlockSize::new(info.sector_size.into()),
         busy: is_busy.then_some(Holder::ExclusiveOperation),
-        placement: placement(&dir, info.devices),
+        placement: placement(&dir, info.devices.max(devices_shown(&dir))),
     })
+}
+
+/// Devices that sysfs lists: a seed, which holds old data and is read-only, is not among those that the ioctl counts.
+fn devices_shown(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir.join("devinfo")).map_or(0, |entries| entries.filter_map(Result::ok).count());
+    u64::try_from(entries).unwrap_or(u64::MAX)
 }
 
 /// Judges the profiles that exist: only one is as good as knowing each extent's.

@@ -110,7 +110,9 @@ impl OnDisk {
     fn may_be_read(&self, way: Way) -> bool {
         match way {
             Way::Iomap | Way::Btrfs | Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) => true,
-            Way::Unknown(_) => self.mount.as_ref().is_some_and(|mount| mount.source.is_absolute()),
+            Way::Unknown(_) => {
+                self.mount.as_ref().is_some_and(|mount| mount.source.is_absolute() && !mount.is_of_the_kernel())
+            }
         }
     }
 

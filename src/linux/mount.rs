@@ -24,14 +24,36 @@ pub(super) struct Mount {
 }
 
 impl Mount {
-    /// Whether the filesystem is read-only.
+    /// Whether the filesystem is read-only, by its mount or by itself after an error.
     pub(super) fn is_filesystem_read_only(&self) -> bool {
-        has_option(&self.options, "ro")
+        has_option(&self.options, "ro") || has_option(&self.options, "emergency_ro")
     }
 
     /// Whether this mount of it is read-only.
     pub(super) fn is_mount_read_only(&self) -> bool {
         has_option(&self.mount_options, "ro")
+    }
+
+    /// Whether its files are the kernel's own tables, which reading may change.
+    pub(super) fn is_of_the_kernel(&self) -> bool {
+        const OWN: [&str; 15] = [
+            "proc",
+            "sysfs",
+            "debugfs",
+            "tracefs",
+            "configfs",
+            "securityfs",
+            "cgroup",
+            "cgroup2",
+            "bpf",
+            "pstore",
+            "devpts",
+            "mqueue",
+            "efivarfs",
+            "fusectl",
+            "binfmt_misc",
+        ];
+        OWN.contains(&self.kind.as_str())
     }
 
     /// Whether ext4 journals all data.

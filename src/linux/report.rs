@@ -46,15 +46,16 @@ pub struct Prediction {
 }
 
 /// One model's reasons, in the kernel's order; what the kernel does not mind comes where it is noticed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
+    verdict: Verdict,
     reasons: Vec<Reason>,
 }
 
 impl Judgement {
-    /// The verdict: the gravest reason's. Without a reason it is admitted.
+    /// The verdict: the gravest reason's, listed or not. Without a reason it is admitted.
     pub fn verdict(&self) -> Verdict {
-        self.reasons.iter().map(Reason::verdict).max().unwrap_or(Verdict::Admit)
+        self.verdict
     }
 
     /// Why not.
@@ -108,7 +109,8 @@ pub(super) enum For {
 
 impl Collector {
     pub(super) fn new(depth: Depth) -> Self {
-        let (bio, file) = (Judgement::default(), Judgement::default());
+        let none = Judgement { verdict: Verdict::Admit, reasons: Vec::new() };
+        let (bio, file) = (none.clone(), none);
         Self { depth, bio, file, warnings: Vec::new(), refuses: None, doubt: Doubt::None }
     }
 
@@ -127,21 +129,25 @@ impl Collector {
         }
         let models = [(For::File, &mut self.bio), (For::Bio, &mut self.file)];
         for (other, judgement) in models {
-            if whose != other && (self.depth == Depth::All || judgement.reasons.is_empty()) {
-                judgement.reasons.push(reason);
+            if whose != other {
+                judgement.verdict = judgement.verdict.max(reason.verdict());
+                if self.depth == Depth::All || judgement.reasons.is_empty() {
+                    judgement.reasons.push(reason);
+                }
             }
         }
     }
 
-    /// Whether an extent was found shared.
+    /// Whether an extent is listed as shared.
     pub(super) fn has_shared(&self) -> bool {
         self.bio.reasons.iter().any(|reason| matches!(reason, Reason::Extent { fault: Fault::Shared, .. }))
     }
 
     /// Whether nothing more can change what was asked for.
     pub(super) fn is_settled(&self) -> bool {
-        let listed = !self.bio.reasons.is_empty() && !self.file.reasons.is_empty();
-        self.depth == Depth::First && self.refuses.is_some() && listed
+        // A first reason that passes may stand before one that does not: the verdict is only sure when both refuse.
+        let refused = self.bio.verdict == Verdict::Refuse && self.file.verdict == Verdict::Refuse;
+        self.depth == Depth::First && self.refuses.is_some() && refused
     }
 
     /// Sums up. `totals` are the counts of the kernel's own walk; extents only where they are known.

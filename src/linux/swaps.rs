@@ -2,7 +2,8 @@
 //!
 //! A name in it may be escaped, and a hard link, a bind mount or a symlink is another name of the same area. It may
 //! also lead nowhere from here, or elsewhere: behind a mount, in another mount namespace, in a folder that this user
-//! may not enter. Then the file at hand may be that area, and nothing else says so.
+//! may not enter. Then the file at hand may be that area, and nothing else says so. What cannot be told: a name that
+//! leads to another file, as large as the area, is taken for the area itself.
 //!
 //! Source: Linux v6.18, `mm/swapfile.c:swap_show`.
 

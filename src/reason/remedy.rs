@@ -24,7 +24,7 @@ impl Reason {
             Self::DeviceReadOnly => "blockdev --setrw FILE",
             Self::Active { .. } => "swapon --show lists the active areas; swapoff FILE, if it should not be one",
             Self::DeviceHeld { holder } | Self::Busy { holder } => match holder {
-                Holder::Mount => "findmnt -S FILE shows where; umount FILE, then look again",
+                Holder::Mount => "lsblk FILE shows where; unmount it, then look again",
                 Holder::StackedDevice => "lsblk FILE shows what is stacked on it; use that device, or remove it first",
                 Holder::SwapArea => "swapon --show, and lsblk FILE, show which",
                 Holder::Someone => "fuser -v FILE may show who",
@@ -101,19 +101,19 @@ impl Fault {
             Self::OtherDevice | Self::NotSingle => SINGLE,
             Self::SequentialZone => "use a conventional block device or a file on a filesystem",
             Self::Shared => {
-                "give it blocks of its own: touch FILE.new; chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && chmod 600 FILE.new && mv FILE.new FILE"
+                "give it blocks of its own: (umask 077; set -C; : > FILE.new) && { chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && mv FILE.new FILE; }"
             }
             Self::GroupReadOnly => "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done",
             Self::Unwritten => {
-                "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -c %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
+                "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -Lc %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
             }
             Self::Unmapped | Self::PartialBlock => return None,
         })
     }
 }
 
-const FILL: &str = "fill the holes, then look again: fallocate -l \"$(stat -c %s FILE)\" FILE";
-const SINGLE: &str = "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single \"$(findmnt -no TARGET -T FILE)\"";
+const FILL: &str = "fill the holes, then look again: fallocate -l \"$(stat -Lc %s FILE)\" FILE";
+const SINGLE: &str = "put it on a filesystem with one device and single data, or: btrfs balance start -dconvert=single \"$(findmnt -no TARGET -T FILE)\" (its redundancy is lost)";
 /// Builds a new file beside the old one and puts it in its place last, so that a failure on the way loses nothing.
-const REMAKE: &str = "make it anew: touch FILE.new; chattr +C FILE.new; chmod 600 FILE.new && fallocate -l \"$(stat -c %s FILE)\" FILE.new && mkswap FILE.new && mv FILE.new FILE (what it holds now is lost)";
+const REMAKE: &str = "make it anew: (umask 077; set -C; : > FILE.new) && { chattr +C FILE.new; fallocate -l \"$(stat -Lc %s FILE)\" FILE.new && mkswap FILE.new && mv FILE.new FILE; } (what it holds now is lost)";
 const OTHER_FILESYSTEM: &str = "use a file on ext4, XFS or btrfs on a local disk, or a block device";

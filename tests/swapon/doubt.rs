@@ -183,7 +183,7 @@ fn remedies_help() {
         // Words, a colon, commands, a note in brackets.
         let remedy = reason.remedy().expect("something to type");
         let remedy = remedy.strip_suffix(" (what it holds now is lost)").unwrap_or(remedy);
-        let command = remedy.rsplit_once(": ").map_or(remedy, |(_, command)| command);
+        let command = remedy.split_once(": ").map_or(remedy, |(_, command)| command);
         let quoted = format!("'{}'", path.display());
         sh(&format!("set +e; {}", command.replace("FILE", &quoted)))
             .unwrap_or_else(|why| panic!("{code}: {command}: {why}"));
