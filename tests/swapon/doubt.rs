@@ -192,3 +192,28 @@ fn remedies_help() {
         assert_eq!((verdict, found.kernel.accepts), (Verdict::Admit, Some(true)), "{code}, after {command}: {found:?}");
     }
 }
+
+#[test]
+fn an_ext4_that_went_read_only_by_itself() {
+    let Some(fs) = mounted(&[64], "mkfs.ext4 -q -b 4096 $DEV", "mount -o errors=remount-ro $DEV $M", &["mkfs.ext4"])
+    else {
+        return;
+    };
+    let path = make_case(&fs, "f", WRITE_40, 39, "sync").expect("a file");
+    let trigger =
+        fs.run(&fs.root, "echo error > /sys/fs/ext4/$(basename $DEV)/trigger_fs_error; touch $M/x && exit 1; true");
+    if trigger.is_err() {
+        return println!("skipped: the filesystem could not be brought to an error");
+    }
+    judge("ext4", "after an error", &path, Refuses(30)).expect("agreement");
+}
+
+#[test]
+fn a_btrfs_that_grew_from_a_seed() {
+    let make = "mkfs.btrfs -q -d single -m single $DEV; mount $DEV $M; mkdir $M/f; cd $M/f; touch f; chattr +C f; \
+                dd if=/dev/zero of=f bs=4k count=40 status=none; chmod 600 f; mkswap f >&2; cd /; umount $M; \
+                btrfstune -f -S 1 $DEV >&2";
+    let sprout = "mount $DEV $M; btrfs device add -f $DEV2 $M >&2; mount -o remount,rw $M";
+    let Some(fs) = mounted(&[256, 256], make, sprout, &["mkfs.btrfs", "btrfstune"]) else { return };
+    not_admitted(&fs.root.join("f/f"), "on the seed", EINVAL);
+}
