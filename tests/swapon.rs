@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use cases::Kernel::{self, Accepts, Either, Refuses, Some as SomePages};
 use cases::{BLOCKS_OF_2K, BTRFS, Case, EINVAL, LAYOUTS, NOCOW_40, REFLINKS, SMALL_BLOCKS, WRITE_40};
-use machine::{Answer, Mounted, ready, sh, swapon};
+use machine::{ACTIVE_AREAS, Answer, Mounted, ready, sh, swapon};
 use swap_dio::header::{Endian, Label, NewHeader};
 use swap_dio::linux::{Depth, Examination, examine, page_size};
 use swap_dio::{PageCount, Verdict};
@@ -316,6 +316,7 @@ fn write_header(path: &Path, last: u64, bad_pages: &[swap_dio::PageIndex]) -> Re
 
 /// Holds our answer against the kernel's, and the kernel's against the reference.
 fn judge(filesystem: &str, name: &str, path: &Path, expected: Kernel) -> Result<(), String> {
+    let _shared = ACTIVE_AREAS.read();
     let page_size = page_size().ok_or("a page size")?.bytes().get();
     let found = examine(path, Depth::First).map_err(|error| format!("{filesystem}, {name}: {error}"))?;
     let answer = swapon(path, page_size);

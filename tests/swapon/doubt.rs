@@ -8,7 +8,7 @@ use swap_dio::linux::{Depth, Examination, examine};
 
 use crate::cases::Kernel::{Accepts, Either, Refuses};
 use crate::cases::{EINVAL, WRITE_40};
-use crate::machine::{Answer, Mounted, ready, sh, swapon};
+use crate::machine::{ACTIVE_AREAS, Answer, Mounted, ready, sh, swapon};
 use crate::{agrees, judge, make_case, mounted, release_is_at_least_6_18, write_header};
 
 const EBUSY: i32 = 16;
@@ -45,6 +45,7 @@ fn not_admitted(path: &Path, what: &str, errno: i32) {
 fn an_active_area_whose_name_leads_nowhere() {
     let Some(fs) = ext4() else { return };
     let path = make_case(&fs, "d", WRITE_40, 39, "mkdir $M/e; ln f $M/e/link; cp f $M/e/other").expect("a file");
+    let alone = ACTIVE_AREAS.write();
     sh(&format!("swapon {}", path.display())).expect("swapon");
     // The folder of the active name is covered, so the name in /proc/swaps leads nowhere from here.
     fs.run(&fs.root, "mount -t tmpfs none $M/d").expect("a mount on top");
@@ -59,6 +60,7 @@ fn an_active_area_whose_name_leads_nowhere() {
     fs.run(&fs.root, "echo > $M/d/f").expect("a decoy");
     not_admitted(&fs.root.join("e/link"), "covered by a decoy", EBUSY);
     fs.run(&fs.root, "umount $M/d; swapoff $M/d/f").expect("swapoff");
+    drop(alone);
     judge("names", "uncovered", &fs.root.join("e/link"), Accepts(156)).expect("agreement");
 }
 
@@ -146,6 +148,7 @@ fn files_that_are_not_on_a_disk() {
 fn btrfs_is_not_served_through_the_filesystem() {
     let Some(fs) = mounted(&[256], "mkfs.btrfs -q -d single $DEV", "mount $DEV $M", &["mkfs.btrfs"]) else { return };
     let path = make_case(&fs, "f", crate::cases::NOCOW_40, 39, "chmod 600 f").expect("a file");
+    let _shared = ACTIVE_AREAS.read();
     let found = look(&path);
     assert_eq!((found.bio.verdict(), found.file.verdict()), (Verdict::Admit, Verdict::Refuse), "{found:?}");
     assert_eq!(found.file.reasons().first().map(|why| why.code()), Some("transaction"));
@@ -156,6 +159,7 @@ fn btrfs_is_not_served_through_the_filesystem() {
 fn remedies_help() {
     let Some(xfs) = mounted(&[320], "mkfs.xfs -q $DEV", "mount $DEV $M", &["mkfs.xfs"]) else { return };
     let Some(btrfs) = mounted(&[256], "mkfs.btrfs -q -d single $DEV", "mount $DEV $M", &["mkfs.btrfs"]) else { return };
+    let _shared = ACTIVE_AREAS.read();
     let written =
         "dd if=/dev/zero of='a b' bs=4k count=40 status=none; chmod 600 'a b'; ln -s 'a b' f; mkswap 'a b' >&2";
     let cases: &[(&Mounted, &str, &str, &str)] = &[
