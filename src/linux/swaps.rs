@@ -28,6 +28,19 @@ pub(super) struct Swaps {
 /// # Errors
 /// /proc/swaps cannot be read: then this kernel has no swap, or does not show it.
 pub(super) fn look(inode: &Inode) -> std::io::Result<Swaps> {
+    let mut seen = look_once(inode)?;
+    for _ in 0..SECOND_LOOKS {
+        // An area that was switched off between the two readings leaves a name that leads nowhere, and no doubt.
+        if seen.active.is_some() {
+            break;
+        }
+        seen = look_once(inode)?;
+    }
+    Ok(seen)
+}
+
+/// One reading of the table, and of what its names lead to.
+fn look_once(inode: &Inode) -> std::io::Result<Swaps> {
     let entries = active()?;
     let (mut is_active, mut doubt) = (false, false);
     for entry in &entries {
@@ -58,6 +71,8 @@ impl Inode {
         self.kind == Kind::RegularFile && self.size >= size
     }
 }
+
+const SECOND_LOOKS: u32 = 2;
 
 struct Entry {
     path: PathBuf,
