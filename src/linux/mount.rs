@@ -2,8 +2,8 @@
 //!
 //! Source: Linux v6.18, `fs/proc_namespace.c:show_mountinfo`; proc_pid_mountinfo(5).
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::inode::Device;
@@ -103,7 +103,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
 }
 
 fn has_option(options: &str, wanted: &str) -> bool {
-    OsStr::new(options).as_bytes().split(|byte| *byte == b',').any(|option| option == wanted.as_bytes())
+    options.split(',').any(|option| option == wanted)
 }
 
 #[cfg(test)]
