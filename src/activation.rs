@@ -30,7 +30,8 @@ mod trim;
 
 use crate::extent::{DeviceId, ExtentFlags, ExtentState, FileExtent};
 use crate::header::{Area, Backing};
-use crate::map::{Model, Store};
+use crate::map::Store;
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{BlockSize, Bytes, PageIndex, PageSize};
 use fill::Fill;

@@ -7,6 +7,7 @@
 //! `fs/namei.c:may_open`, `fs/open.c:do_dentry_open` and the filesystem's own `open`.
 
 use crate::reason::{Holder, Reason, SpecialFile};
+use crate::release::Release;
 use crate::unit::{Bytes, PageSize};
 
 bitflags::bitflags! {
@@ -114,26 +115,6 @@ impl Candidate {
         let (block, page) = (self.block, self.page_size);
         let certain = self.release.is_some_and(|release| release >= LARGE_BLOCKS_REFUSED);
         (block > page.bytes()).then_some(Reason::BlockSizeAbovePageSize { block, page, certain })
-    }
-}
-
-/// A kernel's release, as far as rules change by it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Release {
-    major: u32,
-    minor: u32,
-}
-
-impl Release {
-    /// States a release: 6.18 is `Release::new(6, 18)`.
-    pub const fn new(major: u32, minor: u32) -> Self {
-        Self { major, minor }
-    }
-
-    /// Reads what uname(2) gives: `6.18.44-generic`. `None` when it does not begin with two numbers.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut numbers = text.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
-        Some(Self { major: numbers.next()?.ok()?, minor: numbers.next()?.ok()? })
     }
 }
 

@@ -81,14 +81,18 @@ pub mod header;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod linux;
 pub mod map;
+pub mod model;
 pub mod reason;
+pub mod release;
 pub mod unit;
 
 pub use activation::{Activation, Profile};
 pub use extent::{DeviceId, ExtentFlags, ExtentState, FileExtent, SwapExtent};
 pub use header::{Area, Backing, Header};
-pub use map::{Model, Slot, SwapMap, Tally, Totals};
+pub use map::{Slot, SwapMap, Tally, Totals};
+pub use model::Model;
 pub use reason::{Class, Reason, Verdict};
+pub use release::Release;
 pub use unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize, Sectors};
 
 /// The README's examples, compiled.

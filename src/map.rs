@@ -13,6 +13,7 @@
 mod bmap;
 mod cursor;
 mod store;
+mod view;
 
 use core::cell::Cell;
 
@@ -21,18 +22,11 @@ pub(crate) use store::Facts;
 pub use store::{Slot, Slots, Store, Tally, Totals};
 
 use crate::extent::SwapExtent;
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{PageIndex, PageSize};
 use store::Tree;
-
-/// Which way swap I/O goes, and so what a page of the area is a page of.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Model {
-    /// Straight to the device: swap page n is the n-th usable *physical* page.
-    Bio,
-    /// Through the filesystem (`swap_rw`): swap page n is file page n.
-    File,
-}
+pub(crate) use view::View;
 
 /// Where every page of a swap area lies: a proof that only a finished activation gives.
 ///
@@ -102,12 +96,7 @@ impl<S: Slots> SwapMap<S> {
     /// [`Reason::OutsideArea`] for a page past the end.
     #[inline]
     pub fn run(&self, page: PageIndex) -> Result<SwapExtent, Reason> {
-        let slots = self.slots.slots();
-        let run = self.slot_page(page).and_then(|page| {
-            let (leaf, at) = self.tree.find(slots, page)?;
-            slots.get(leaf)?.run(at, page)
-        });
-        run.ok_or_else(|| self.outside(page))
+        self.view().run(page)
     }
 
     /// The same for several pages at once: their memory accesses overlap instead of queueing.
@@ -116,20 +105,20 @@ impl<S: Slots> SwapMap<S> {
     /// [`Reason::OutsideArea`], each page for itself.
     #[inline]
     pub fn runs<const N: usize>(&self, pages: [PageIndex; N]) -> [Result<SwapExtent, Reason>; N] {
-        let slots = self.slots.slots();
+        let view = self.view();
         // A page past the end is looked up as page 0, so that the walk has no branches, and refused at the end.
-        let leaves = self.tree.leaves(slots, pages.map(|page| self.slot_page(page).unwrap_or(0)));
+        let leaves = view.tree.leaves(view.slots, pages.map(|page| view.slot_page(page).unwrap_or(0)));
         let mut leaves = leaves.into_iter();
         pages.map(|page| {
-            let leaf = leaves.next().and_then(|leaf| slots.get(leaf));
-            let run = self.slot_page(page).and_then(|page| leaf?.run_of(page));
-            run.ok_or_else(|| self.outside(page))
+            let leaf = leaves.next().and_then(|leaf| view.slots.get(leaf));
+            let run = view.slot_page(page).and_then(|page| leaf?.run_of(page));
+            run.ok_or_else(|| view.outside(page))
         })
     }
 
     /// A cursor for pages that mostly follow each other.
-    pub const fn cursor(&self) -> Cursor<'_, S> {
-        Cursor::new(self)
+    pub fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(self.view())
     }
 
     /// The extents, in the order of swap pages.
@@ -172,14 +161,10 @@ impl<S: Slots> SwapMap<S> {
         Ok(())
     }
 
-    /// The page in the width of the map, if it is in the area.
+    /// The map without the type of its memory.
     #[inline]
-    fn slot_page(&self, page: PageIndex) -> Option<u32> {
-        u32::try_from(page.get()).ok().filter(|page| *page < self.facts.pages())
-    }
-
-    const fn outside(&self, page: PageIndex) -> Reason {
-        Reason::OutsideArea { page, pages: self.facts.totals.pages }
+    pub(crate) fn view(&self) -> View<'_> {
+        View { slots: self.slots.slots(), tree: &self.tree, facts: &self.facts }
     }
 }
 

@@ -10,16 +10,23 @@
 mod answer;
 mod class;
 mod fault;
+mod flag;
+mod guard;
 mod range;
 mod remedy;
+mod request;
 mod subject;
 mod table;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};
 pub use fault::Fault;
+pub use flag::FlagFault;
+pub use guard::GuardFault;
+pub use request::RequestFault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
 
+use crate::model::Model;
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
 
 /// Why not: the value that was refused and the limit that it broke.
@@ -414,7 +421,39 @@ pub enum Reason {
         needed: Bytes,
     },
 
+    // Serving the area.
+    /// A promise that an I/O model rests on, and that the filesystem does not make.
+    #[error("the {} model needs the promise {promise}, which the filesystem does not make", model.word())]
+    PromiseMissing {
+        /// The model.
+        model: Model,
+        /// The promise.
+        promise: &'static str,
+    },
+    /// An alignment of direct I/O that no request of whole pages can have.
+    #[error("direct I/O here needs {what} aligned to {got}, swap has pages of {page}")]
+    AlignmentAbovePage {
+        /// Memory or offset.
+        what: &'static str,
+        /// What is needed.
+        got: Bytes,
+        /// What swap has.
+        page: PageSize,
+    },
+    /// A word of flags that cannot be taken.
+    #[error("{0}")]
+    Flags(FlagFault),
+    /// A request that is not admitted, or that has failed.
+    #[error("{0}")]
+    Request(RequestFault),
+    /// An operation on an active swap file.
+    #[error("{0}")]
+    Guard(GuardFault),
+
     // Advice: swapon(8) prints these, the kernel does not care.
+    /// Direct writes in place still stamp times, about once a tick: a small transaction in swap context.
+    #[error("writes through the filesystem stamp the file's times, which is a transaction about once a tick")]
+    TimestampTransaction,
     /// The file can be read or written by others: they can read every swapped page.
     #[error("mode {mode:04o} lets others at the swapped memory, 0600 is safe")]
     InsecureMode {

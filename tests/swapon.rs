@@ -260,8 +260,8 @@ fn block_devices() {
 
 /// Kernels before that were read and do not have every check.
 fn release_is_at_least_6_18() -> bool {
-    let release = sh("uname -r").ok().and_then(|text| swap_dio::candidate::Release::parse(&text));
-    release.is_some_and(|release| release >= swap_dio::candidate::Release::new(6, 18))
+    let release = sh("uname -r").ok().and_then(|text| swap_dio::Release::parse(&text));
+    release.is_some_and(|release| release >= swap_dio::Release::new(6, 18))
 }
 
 fn mounted(images: &[u64], mkfs: &str, mount: &str, tools: &[&str]) -> Option<Mounted> {

@@ -5,7 +5,8 @@
 
 use super::run::Run;
 use crate::header::Area;
-use crate::map::{Facts, Model, Store, Totals};
+use crate::map::{Facts, Store, Totals};
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{PageCount, PageSize};
 

@@ -8,7 +8,8 @@
 use super::Activation;
 use super::fill::Fill;
 use crate::header::{Area, Backing};
-use crate::map::{Model, Store};
+use crate::map::Store;
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{Bytes, Sectors};
 

@@ -11,8 +11,9 @@ use rustix::io::Errno as OsError;
 use super::inode::Inode;
 use super::report::{Collector, Depth, Examination, Facts, For};
 use super::{block, file, mount, swaps};
-use crate::candidate::{Candidate, Condition, Kind, Release};
+use crate::candidate::{Candidate, Condition, Kind};
 use crate::reason::Reason;
+use crate::release::Release;
 use crate::unit::Bytes;
 
 /// Why a path could not be examined at all: not a verdict.

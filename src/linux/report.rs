@@ -124,7 +124,7 @@ impl Collector {
                 Answer::Refuses(errno) => self.refuses = Some(errno),
                 Answer::Depends(errno) => self.doubt = self.doubt.or(errno),
                 Answer::Unknown => self.doubt = Doubt::Anything,
-                Answer::Accepts => (),
+                Answer::Accepts | Answer::Signal => (),
             }
         }
         let models = [(For::File, &mut self.bio), (For::Bio, &mut self.file)];

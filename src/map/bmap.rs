@@ -6,7 +6,8 @@
 //!
 //! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`.
 
-use crate::map::{Model, Slots, SwapMap};
+use crate::map::{Slots, SwapMap};
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{BlockSize, Bytes, PageIndex};
 
@@ -22,7 +23,7 @@ impl<S: Slots> SwapMap<S> {
             return Err(Reason::NotIdentity);
         }
         let page_size = self.page_size();
-        let outside = self.outside(PageIndex::new(index));
+        let outside = self.view().outside(PageIndex::new(index));
         let start = index.checked_mul(block.bytes().get()).ok_or(outside)?;
         let page = Bytes::new(start).page(page_size);
         let last = start.checked_add(block.bytes().get().saturating_sub(1)).ok_or(outside)?;

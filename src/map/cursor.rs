@@ -1,14 +1,14 @@
 //! A place in a map, for pages that mostly follow each other: the next page costs two comparisons.
 
 use crate::extent::SwapExtent;
-use crate::map::{Slots, SwapMap};
+use crate::map::View;
 use crate::reason::Reason;
 use crate::unit::PageIndex;
 
 /// A place in a map. Asking for a page moves it there; a page in the same or the next extent needs no search.
 #[derive(Clone, Debug)]
-pub struct Cursor<'a, S> {
-    map: &'a SwapMap<S>,
+pub struct Cursor<'a> {
+    map: View<'a>,
     /// The leaf and the extent in it; meaningless while `start == end`.
     leaf: usize,
     at: usize,
@@ -18,8 +18,8 @@ pub struct Cursor<'a, S> {
     target: u64,
 }
 
-impl<'a, S: Slots> Cursor<'a, S> {
-    pub(super) const fn new(map: &'a SwapMap<S>) -> Self {
+impl<'a> Cursor<'a> {
+    pub(crate) const fn new(map: View<'a>) -> Self {
         Self { map, leaf: 0, at: 0, start: 0, end: 0, target: 0 }
     }
 
@@ -45,7 +45,7 @@ impl<'a, S: Slots> Cursor<'a, S> {
 
     /// Moves to the extent of `page`: the next one if it is that, else by a search.
     fn turn(&mut self, page: u32) -> Option<()> {
-        let slots = self.map.slots.slots();
+        let slots = self.map.slots;
         let next = if self.start == self.end {
             None
         } else if self.at.checked_add(1)? < super::Slot::EXTENTS {

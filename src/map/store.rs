@@ -4,7 +4,8 @@
 //! sealed. All counts in here are 32 bits wide, as the kernel's `sis->max` is.
 
 use crate::extent::SwapExtent;
-use crate::map::{Model, SwapMap};
+use crate::map::SwapMap;
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{PageCount, PageSize};
 

@@ -1,4 +1,4 @@
-//! What swapon(2) answers where this crate gives a reason: the errno, or that it does not mind.
+//! What Linux answers where this crate gives a reason: the errno, or that it does not mind.
 
 use core::fmt;
 
@@ -13,9 +13,11 @@ pub enum Answer {
     Unknown,
     /// It depends on the kernel in a way that cannot be seen from outside; kernels that refuse give this errno.
     Depends(Errno),
+    /// No errno: the process gets SIGBUS.
+    Signal,
 }
 
-/// The error numbers of swapon(2), by the kernel's names.
+/// The error numbers that the rules in this crate answer with, by the kernel's names.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 #[repr(i32)]
@@ -24,8 +26,14 @@ pub enum Errno {
     EPERM = 1,
     /// No such file or directory.
     ENOENT = 2,
+    /// Input/output error.
+    EIO = 5,
     /// No such device or address.
     ENXIO = 6,
+    /// Try again.
+    EAGAIN = 11,
+    /// Out of memory.
+    ENOMEM = 12,
     /// Device or resource busy.
     EBUSY = 16,
     /// Is a directory.
@@ -36,6 +44,8 @@ pub enum Errno {
     ETXTBSY = 26,
     /// Read-only file system.
     EROFS = 30,
+    /// Operation not supported.
+    EOPNOTSUPP = 95,
 }
 
 impl Errno {
@@ -44,26 +54,34 @@ impl Errno {
         match self {
             Self::EPERM => "EPERM",
             Self::ENOENT => "ENOENT",
+            Self::EIO => "EIO",
             Self::ENXIO => "ENXIO",
+            Self::EAGAIN => "EAGAIN",
+            Self::ENOMEM => "ENOMEM",
             Self::EBUSY => "EBUSY",
             Self::EISDIR => "EISDIR",
             Self::EINVAL => "EINVAL",
             Self::ETXTBSY => "ETXTBSY",
             Self::EROFS => "EROFS",
+            Self::EOPNOTSUPP => "EOPNOTSUPP",
         }
     }
 
-    /// The positive number, as in `errno.h` of every architecture that Linux runs on.
+    /// The positive number, as in `asm-generic/errno.h`. Alpha, MIPS, PA-RISC and SPARC number `EOPNOTSUPP` otherwise.
     pub const fn number(self) -> i32 {
         match self {
             Self::EPERM => 1,
             Self::ENOENT => 2,
+            Self::EIO => 5,
             Self::ENXIO => 6,
+            Self::EAGAIN => 11,
+            Self::ENOMEM => 12,
             Self::EBUSY => 16,
             Self::EISDIR => 21,
             Self::EINVAL => 22,
             Self::ETXTBSY => 26,
             Self::EROFS => 30,
+            Self::EOPNOTSUPP => 95,
         }
     }
 }

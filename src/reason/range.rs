@@ -74,6 +74,12 @@ impl Reason {
             | Self::BlockUnaligned { .. }
             | Self::BlockZero
             | Self::ShortBuffer { .. }
+            | Self::PromiseMissing { .. }
+            | Self::AlignmentAbovePage { .. }
+            | Self::Flags(_)
+            | Self::Request(_)
+            | Self::Guard(_)
+            | Self::TimestampTransaction
             | Self::InsecureMode { .. }
             | Self::InsecureOwner { .. } => None,
         }

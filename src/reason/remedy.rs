@@ -68,7 +68,13 @@ impl Reason {
             Self::NoUsablePage { .. } => "make it larger: at least 40 KiB, for mkswap",
             Self::InsecureMode { .. } => "chmod 0600 FILE",
             Self::InsecureOwner { .. } => "chown 0:0 FILE",
-            Self::FlagsUnknown { .. }
+            Self::TimestampTransaction => "mount with lazytime, or serve a block device",
+            Self::Request(fault) => return fault.remedy(),
+            Self::Guard(fault) => return fault.remedy(),
+            Self::PromiseMissing { .. }
+            | Self::AlignmentAbovePage { .. }
+            | Self::Flags(_)
+            | Self::FlagsUnknown { .. }
             | Self::Unlinked
             | Self::AreaTooLarge { .. }
             | Self::OtherBacking

@@ -1,4 +1,4 @@
-//! Each reason in one line: its stable code, how long it lasts, what swapon(2) answers, and whose rule it is.
+//! Each reason in one line: its stable code, how long it lasts, what the kernel answers, and whose rule it is.
 //!
 //! The match has no catch-all arm: a new reason does not compile before it stands here. Sources are Linux v6.18;
 //! `own` marks a rule of this crate, for what the kernel does not check or cannot be told.
@@ -7,7 +7,7 @@ use super::Class::{self, Permanent, Transient, Warning};
 use super::{Answer, Errno, Fault, Holder, Reason, SpecialFile, Verdict};
 
 /// What is fixed about a reason, whatever values it carries.
-struct Row {
+pub(super) struct Row {
     code: &'static str,
     class: Class,
     answer: Answer,
@@ -30,7 +30,8 @@ impl Reason {
         self.class().into()
     }
 
-    /// What swapon(2) answers, called by root.
+    /// What Linux answers to the call that the reason is about: swapon(2), called by root, unless the reason is of a
+    /// request or of an operation on an active file.
     pub const fn answer(&self) -> Answer {
         self.row().answer
     }
@@ -40,7 +41,7 @@ impl Reason {
     pub const fn errno(&self) -> Option<Errno> {
         match self.answer() {
             Answer::Refuses(errno) | Answer::Depends(errno) => Some(errno),
-            Answer::Accepts | Answer::Unknown => None,
+            Answer::Accepts | Answer::Unknown | Answer::Signal => None,
         }
     }
 
@@ -163,7 +164,15 @@ impl Reason {
             Self::BlockZero => row("no-block-map", Permanent, EINVAL, BMAP),
             Self::ShortBuffer { .. } => own("short-buffer", Permanent, ACCEPTS),
 
-            // Advice of swapon(8).
+            // Serving the area.
+            Self::PromiseMissing { .. } => own("promise-missing", Permanent, ACCEPTS),
+            Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, ACCEPTS),
+            Self::Flags(fault) => fault.row(),
+            Self::Request(fault) => fault.row(),
+            Self::Guard(fault) => fault.row(),
+
+            // Advice.
+            Self::TimestampTransaction => row("transaction-timestamp", Warning, ACCEPTS, "fs/inode.c:file_update_time"),
             Self::InsecureMode { .. } => own("insecure-mode", Warning, ACCEPTS),
             Self::InsecureOwner { .. } => own("insecure-owner", Warning, ACCEPTS),
         }
@@ -192,20 +201,20 @@ impl Fault {
     }
 }
 
-const fn row(code: &'static str, class: Class, answer: Answer, source: &'static str) -> Row {
+pub(super) const fn row(code: &'static str, class: Class, answer: Answer, source: &'static str) -> Row {
     Row { code, class, answer, source: Some(source) }
 }
 
-const fn own(code: &'static str, class: Class, answer: Answer) -> Row {
+pub(super) const fn own(code: &'static str, class: Class, answer: Answer) -> Row {
     Row { code, class, answer, source: None }
 }
 
-const fn refuses(errno: Errno) -> Answer {
+pub(super) const fn refuses(errno: Errno) -> Answer {
     Answer::Refuses(errno)
 }
 
-const EINVAL: Answer = Answer::Refuses(Errno::EINVAL);
-const UNTOLD: Answer = Answer::Depends(Errno::EINVAL);
+pub(super) const EINVAL: Answer = Answer::Refuses(Errno::EINVAL);
+pub(super) const UNTOLD: Answer = Answer::Depends(Errno::EINVAL);
 const ACCEPTS: Answer = Answer::Accepts;
 
 const SWAPON: &str = "mm/swapfile.c:swapon";

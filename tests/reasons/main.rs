@@ -9,10 +9,10 @@ mod made;
 
 use std::collections::BTreeSet;
 use swap_dio::activation::BtrfsInode;
-use swap_dio::candidate::{Candidate, Condition, Kind, Release, check_flags};
+use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
 use swap_dio::reason::SpecialFile::{CharacterDevice as Character, Fifo, Socket};
 use swap_dio::reason::{Answer, Errno, Holder};
-use swap_dio::{Bytes, Class, PageSize, Reason, Verdict};
+use swap_dio::{Bytes, Class, PageSize, Reason, Release, Verdict};
 
 /// Every code there is. A code may be added, none may change its meaning or go.
 const CODES: &str = "\

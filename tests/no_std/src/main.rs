@@ -11,12 +11,12 @@
 
 use core::hint::black_box;
 
-use swap_dio::candidate::{Candidate, Condition, Kind, Release, check_flags};
+use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
 use swap_dio::header::{Endian, Label, MAXIMUM_PAGES, NewHeader};
 use swap_dio::reason::Fault;
 use swap_dio::{
     Activation, Area, Backing, BlockSize, Bytes, DeviceId, FileExtent, Header, PageCount, PageIndex, PageSize, Profile,
-    Reason, Sectors, Slot, SwapExtent, SwapMap, Tally, Verdict,
+    Reason, Release, Sectors, Slot, SwapExtent, SwapMap, Tally, Verdict,
 };
 
 #[panic_handler]

@@ -1,0 +1,105 @@
+//! What an active swap file does not let happen to itself: operations from outside, and moves from within.
+
+use super::Class::{Permanent, Transient};
+use super::table::{Row, own, refuses, row};
+use super::{Answer, Errno};
+use crate::unit::{PageCount, PageIndex};
+
+/// What stands against an operation on an active swap file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardFault {
+    /// The kernel refuses the operation while the file is active.
+    #[error("{operation} is refused while the swap file is active")]
+    Operation {
+        /// What was tried.
+        operation: &'static str,
+        /// What it is answered.
+        errno: Errno,
+    },
+    /// The kernel kills whoever does it.
+    #[error("{operation} ends in SIGBUS while the swap file is active")]
+    Signal {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// The filesystem passes over what is pinned, and goes on with the rest.
+    #[error("{operation} passes over an active swap file")]
+    Skipped {
+        /// What was tried.
+        operation: &'static str,
+    },
+    /// A pin holds pages that an operation of the filesystem itself would move.
+    #[error("{act} would move {pages} from {first} on, which active swap file {file} pins")]
+    Pinned {
+        /// What was tried.
+        act: &'static str,
+        /// The file that pins.
+        file: u64,
+        /// The first page of the pin that is touched.
+        first: PageIndex,
+        /// The pages of that pin.
+        pages: PageCount,
+        /// What the kernel's own filesystems answer.
+        errno: Errno,
+    },
+    /// The file is pinned already: it is active.
+    #[error("file {file} is active already")]
+    AlreadyPinned {
+        /// The file.
+        file: u64,
+    },
+    /// Two active files on one page of the device.
+    #[error("{first} is pinned by active file {file} already")]
+    TwicePinned {
+        /// The file that has it.
+        file: u64,
+        /// The page.
+        first: PageIndex,
+    },
+    /// The caller's memory holds no more pins.
+    #[error("the memory for pins holds {capacity}, {needed} are needed")]
+    PinsFull {
+        /// Pins that there is room for.
+        capacity: u64,
+        /// Pins that would be held.
+        needed: u64,
+    },
+    /// A pin that these pins do not hold.
+    #[error("file {file} has no such pin here")]
+    PinUnknown {
+        /// The file.
+        file: u64,
+    },
+}
+
+impl GuardFault {
+    pub(super) const fn row(&self) -> Row {
+        match self {
+            Self::Operation { errno, .. } => row("guarded", Transient, refuses(*errno), SWAPFILE),
+            Self::Signal { .. } => row("guarded", Transient, Answer::Signal, "mm/memory.c:do_page_mkwrite"),
+            Self::Skipped { .. } => row("guarded", Transient, Answer::Accepts, SWAPFILE),
+            Self::Pinned { errno, .. } => own("pinned", Transient, refuses(*errno)),
+            Self::AlreadyPinned { .. } => own("active", Transient, refuses(Errno::EBUSY)),
+            Self::TwicePinned { .. } => own("pinned", Transient, refuses(Errno::EBUSY)),
+            Self::PinsFull { .. } => own("pins-full", Permanent, refuses(Errno::ENOMEM)),
+            Self::PinUnknown { .. } => own("pin-unknown", Permanent, refuses(Errno::EINVAL)),
+        }
+    }
+
+    /// What a person can type, as [`Reason::remedy`](super::Reason::remedy).
+    pub(super) const fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Operation { .. } | Self::Signal { .. } | Self::Pinned { .. } => {
+                Some("swapoff FILE first, then do it")
+            }
+            Self::Skipped { .. } => Some("swapoff FILE first, if it must include this file"),
+            Self::AlreadyPinned { .. } | Self::TwicePinned { .. } | Self::PinsFull { .. } | Self::PinUnknown { .. } => {
+                None
+            }
+        }
+    }
+}
+
+/// Where each operation asks is said at [`Operation::source`](crate::guard::Operation::source).
+const SWAPFILE: &str = "include/linux/fs.h:IS_SWAPFILE";
