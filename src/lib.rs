@@ -77,6 +77,9 @@ extern crate alloc;
 pub mod activation;
 pub mod candidate;
 pub mod extent;
+pub mod feature;
+pub mod flags;
+pub mod fuse;
 pub mod header;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod linux;
@@ -84,10 +87,13 @@ pub mod map;
 pub mod model;
 pub mod reason;
 pub mod release;
+pub mod translate;
+pub mod ublk;
 pub mod unit;
 
 pub use activation::{Activation, Profile};
 pub use extent::{DeviceId, ExtentFlags, ExtentState, FileExtent, SwapExtent};
+pub use feature::{DirectIo, Features, Promises};
 pub use header::{Area, Backing, Header};
 pub use map::{Slot, SwapMap, Tally, Totals};
 pub use model::Model;

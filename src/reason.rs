@@ -26,7 +26,6 @@ pub use guard::GuardFault;
 pub use request::RequestFault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
 
-use crate::model::Model;
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
 
 /// Why not: the value that was refused and the limit that it broke.
@@ -422,24 +421,6 @@ pub enum Reason {
     },
 
     // Serving the area.
-    /// A promise that an I/O model rests on, and that the filesystem does not make.
-    #[error("the {} model needs the promise {promise}, which the filesystem does not make", model.word())]
-    PromiseMissing {
-        /// The model.
-        model: Model,
-        /// The promise.
-        promise: &'static str,
-    },
-    /// An alignment of direct I/O that no request of whole pages can have.
-    #[error("direct I/O here needs {what} aligned to {got}, swap has pages of {page}")]
-    AlignmentAbovePage {
-        /// Memory or offset.
-        what: &'static str,
-        /// What is needed.
-        got: Bytes,
-        /// What swap has.
-        page: PageSize,
-    },
     /// A word of flags that cannot be taken.
     #[error("{0}")]
     Flags(FlagFault),

@@ -141,6 +141,11 @@ impl Bytes {
         }
     }
 
+    /// Whether this is a whole number of times `unit`; of a unit of no bytes nothing is.
+    pub const fn is_multiple_of(self, unit: Self) -> bool {
+        matches!(self.0.checked_rem(unit.0), Some(0))
+    }
+
     /// Whether this is a whole number of blocks.
     pub const fn is_aligned(self, block: BlockSize) -> bool {
         self.0 & block.0.mask() == 0

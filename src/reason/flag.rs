@@ -17,6 +17,14 @@ pub enum FlagFault {
         /// The bits.
         bits: u64,
     },
+    /// Bits that preadv2(2) and pwritev2(2) of this kernel do not know.
+    #[error("{kernel} knows no flags {bits:#x} of preadv2 and pwritev2")]
+    UnknownRwf {
+        /// The bits.
+        bits: u32,
+        /// Whose flags.
+        kernel: &'static str,
+    },
     /// An operation that has no meaning in this word.
     #[error("{word} has the unknown operation {op}")]
     UnknownOp {
@@ -32,15 +40,17 @@ pub enum FlagFault {
         release: Release,
     },
     /// A flag that this kernel has no number for.
-    #[error("{kernel} has no number for {flag}")]
+    #[error("{kernel} has no number for {prefix}{flag}")]
     NoNumber {
-        /// The kernel's name for it.
+        /// `IOCB_` or `REQ_`.
+        prefix: &'static str,
+        /// The rest of the kernel's name for it.
         flag: &'static str,
         /// Whose numbers.
         kernel: &'static str,
     },
     /// A number that means something else on this kernel.
-    #[error("bit {bit} is {flag} for {from} and {now} for {kernel}")]
+    #[error("bit {bit} is IOCB_{flag} for {from} and IOCB_{now} for {kernel}")]
     Renumbered {
         /// The bit.
         bit: u8,
@@ -54,7 +64,7 @@ pub enum FlagFault {
         kernel: &'static str,
     },
     /// A flag of a kiocb that a swap request cannot carry.
-    #[error("a swap request cannot carry {flag}: {why}")]
+    #[error("a swap request cannot carry IOCB_{flag}: {why}")]
     NotCarried {
         /// The kernel's name for it.
         flag: &'static str,
@@ -71,7 +81,7 @@ pub enum FlagFault {
     #[error("RWF_APPEND and RWF_NOAPPEND exclude each other")]
     Exclusive,
     /// A flag of preadv2(2) or pwritev2(2) that this file, or this direction, does not take.
-    #[error("{flag} is not supported: {why}")]
+    #[error("RWF_{flag} is not supported: {why}")]
     Unsupported {
         /// The flag.
         flag: &'static str,
@@ -87,6 +97,7 @@ impl FlagFault {
     pub(super) const fn row(&self) -> Row {
         match self {
             Self::Unknown { .. } => own("flags-unknown", Permanent, UNTOLD),
+            Self::UnknownRwf { .. } => row("flags-unknown", Permanent, refuses(Errno::EOPNOTSUPP), RW_FLAGS),
             Self::UnknownOp { .. } => own("op-unknown", Permanent, UNTOLD),
             Self::Numbering { .. } => own("flag-without-number", Permanent, UNTOLD),
             Self::NoNumber { .. } => own("flag-without-number", Permanent, UNTOLD),

@@ -74,8 +74,6 @@ impl Reason {
             | Self::BlockUnaligned { .. }
             | Self::BlockZero
             | Self::ShortBuffer { .. }
-            | Self::PromiseMissing { .. }
-            | Self::AlignmentAbovePage { .. }
             | Self::Flags(_)
             | Self::Request(_)
             | Self::Guard(_)

@@ -71,9 +71,7 @@ impl Reason {
             Self::TimestampTransaction => "mount with lazytime, or serve a block device",
             Self::Request(fault) => return fault.remedy(),
             Self::Guard(fault) => return fault.remedy(),
-            Self::PromiseMissing { .. }
-            | Self::AlignmentAbovePage { .. }
-            | Self::Flags(_)
+            Self::Flags(_)
             | Self::FlagsUnknown { .. }
             | Self::Unlinked
             | Self::AreaTooLarge { .. }

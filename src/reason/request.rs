@@ -53,12 +53,24 @@ pub enum RequestFault {
     #[error("page 0 holds the swap header and is never swapped to")]
     HeaderPage,
 
-    // Promises that this request needs, besides those that its model needs always.
+    // Promises.
     /// A promise that the filesystem does not make.
-    #[error("the request needs the promise {promise}, which the filesystem does not make")]
+    #[error("{who} needs the promise {promise}, which the filesystem does not make")]
     Promise {
+        /// Which model, or which kind of request.
+        who: &'static str,
         /// The promise.
         promise: &'static str,
+    },
+    /// An alignment that no request of whole pages can have, or that is none.
+    #[error("direct I/O is said to need {what} aligned to {got}, swap has pages of {page}")]
+    AlignmentAbovePage {
+        /// Memory or offsets.
+        what: &'static str,
+        /// What is needed.
+        got: Bytes,
+        /// What swap has.
+        page: Bytes,
     },
     /// Reclaim that may not enter a filesystem, and an area that is served by one.
     #[error("reclaim under {context} may not enter the filesystem that serves this area")]
@@ -128,6 +140,7 @@ impl RequestFault {
             Self::BufferAlignment { .. } => row("misaligned", Permanent, EINVAL, DIRECT_IO),
             Self::HeaderPage => row("header-page", Permanent, EINVAL, "mm/swapfile.c:setup_swap_map"),
             Self::Promise { .. } => own("promise-missing", Permanent, refuses(Errno::EOPNOTSUPP)),
+            Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, EINVAL),
             Self::Context { .. } => row("reclaim-context", Transient, EAGAIN, "mm/vmscan.c:may_enter_fs"),
             Self::Closed => own("closed", Permanent, EIO),
             Self::MappingMoved => own("mapping-moved", Permanent, EIO),
@@ -155,6 +168,7 @@ impl RequestFault {
             | Self::BufferAlignment { .. }
             | Self::HeaderPage
             | Self::Promise { .. }
+            | Self::AlignmentAbovePage { .. }
             | Self::Context { .. }
             | Self::Closed
             | Self::QueueFull { .. }

@@ -165,8 +165,6 @@ impl Reason {
             Self::ShortBuffer { .. } => own("short-buffer", Permanent, ACCEPTS),
 
             // Serving the area.
-            Self::PromiseMissing { .. } => own("promise-missing", Permanent, ACCEPTS),
-            Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, ACCEPTS),
             Self::Flags(fault) => fault.row(),
             Self::Request(fault) => fault.row(),
             Self::Guard(fault) => fault.row(),
