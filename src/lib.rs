@@ -87,6 +87,7 @@ pub mod map;
 pub mod model;
 pub mod reason;
 pub mod release;
+pub mod transaction;
 pub mod translate;
 pub mod ublk;
 pub mod unit;
