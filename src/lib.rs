@@ -80,6 +80,7 @@ pub mod extent;
 pub mod feature;
 pub mod flags;
 pub mod fuse;
+pub mod guard;
 pub mod header;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod linux;
@@ -87,6 +88,7 @@ pub mod map;
 pub mod model;
 pub mod reason;
 pub mod release;
+mod sort;
 pub mod transaction;
 pub mod translate;
 pub mod ublk;

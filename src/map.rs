@@ -15,8 +15,6 @@ mod cursor;
 mod store;
 mod view;
 
-use core::cell::Cell;
-
 pub use cursor::Cursor;
 pub(crate) use store::Facts;
 pub use store::{Slot, Slots, Store, Tally, Totals};
@@ -24,6 +22,7 @@ pub use store::{Slot, Slots, Store, Tally, Totals};
 use crate::extent::SwapExtent;
 use crate::model::Model;
 use crate::reason::Reason;
+use crate::sort;
 use crate::unit::{PageIndex, PageSize};
 use store::Tree;
 pub(crate) use view::View;
@@ -146,7 +145,8 @@ impl<S: Slots> SwapMap<S> {
         for (place, extent) in scratch.iter_mut().zip(self.extents()) {
             *place = Some(extent);
         }
-        sort_by_target(Cell::from_mut(scratch).as_slice_of_cells());
+        // Empty places last.
+        sort::by_key(scratch, |place| place.map_or(u64::MAX, |extent| extent.target().get()));
         let mut last: Option<SwapExtent> = None;
         for extent in scratch.iter().flatten() {
             if let Some(before) = last {
@@ -165,42 +165,5 @@ impl<S: Slots> SwapMap<S> {
     #[inline]
     pub(crate) fn view(&self) -> View<'_> {
         View { slots: self.slots.slots(), tree: &self.tree, facts: &self.facts }
-    }
-}
-
-/// Heapsort, empty places last: the sorts of `core` can panic, on an order that contradicts itself.
-fn sort_by_target(places: &[Cell<Option<SwapExtent>>]) {
-    let mut end = places.len();
-    let mut root = end / 2;
-    while end > 1 {
-        if let Some(before) = root.checked_sub(1) {
-            root = before;
-        } else {
-            end = end.saturating_sub(1);
-            exchange(places, 0, end);
-        }
-        sift_down(places.get(..end).unwrap_or_default(), root);
-    }
-}
-
-/// Moves the extent at `root` down until no child has a higher target.
-fn sift_down(places: &[Cell<Option<SwapExtent>>], mut root: usize) {
-    let key = |at: usize| places.get(at).map(|place| place.get().map_or(u64::MAX, |extent| extent.target().get()));
-    loop {
-        let left = root.saturating_mul(2).saturating_add(1);
-        let right = left.saturating_add(1);
-        let child = if key(right) > key(left) { right } else { left };
-        // A place past the end has no key, which is less than any.
-        if key(child) <= key(root) {
-            return;
-        }
-        exchange(places, root, child);
-        root = child;
-    }
-}
-
-fn exchange(places: &[Cell<Option<SwapExtent>>], one: usize, other: usize) {
-    if let (Some(one), Some(other)) = (places.get(one), places.get(other)) {
-        one.set(other.replace(one.get()));
     }
 }

@@ -58,13 +58,20 @@ pub enum GuardFault {
         first: PageIndex,
     },
     /// The caller's memory holds no more pins.
-    #[error("the memory for pins holds {capacity}, {needed} are needed")]
+    #[error("the memory for pins holds {capacity}, which is too few")]
     PinsFull {
         /// Pins that there is room for.
         capacity: u64,
-        /// Pins that would be held.
-        needed: u64,
     },
+    /// A pin of no page.
+    #[error("a pin of file {file} holds no page")]
+    EmptyPin {
+        /// The file.
+        file: u64,
+    },
+    /// A map of the file model, whose pages are the file's.
+    #[error("a map of the file model has pages of the file, pins need pages of the device")]
+    NoDevicePages,
     /// A pin that these pins do not hold.
     #[error("file {file} has no such pin here")]
     PinUnknown {
@@ -83,6 +90,8 @@ impl GuardFault {
             Self::AlreadyPinned { .. } => own("active", Transient, refuses(Errno::EBUSY)),
             Self::TwicePinned { .. } => own("pinned", Transient, refuses(Errno::EBUSY)),
             Self::PinsFull { .. } => own("pins-full", Permanent, refuses(Errno::ENOMEM)),
+            Self::EmptyPin { .. } => own("pin-empty", Permanent, refuses(Errno::EINVAL)),
+            Self::NoDevicePages => own("not-identity", Permanent, refuses(Errno::EINVAL)),
             Self::PinUnknown { .. } => own("pin-unknown", Permanent, refuses(Errno::EINVAL)),
         }
     }
