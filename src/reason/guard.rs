@@ -103,9 +103,12 @@ impl GuardFault {
                 Some("swapoff FILE first, then do it")
             }
             Self::Skipped { .. } => Some("swapoff FILE first, if it must include this file"),
-            Self::AlreadyPinned { .. } | Self::TwicePinned { .. } | Self::PinsFull { .. } | Self::PinUnknown { .. } => {
-                None
-            }
+            Self::AlreadyPinned { .. }
+            | Self::TwicePinned { .. }
+            | Self::PinsFull { .. }
+            | Self::EmptyPin { .. }
+            | Self::NoDevicePages
+            | Self::PinUnknown { .. } => None,
         }
     }
 }
