@@ -126,6 +126,11 @@ impl SwapExtent {
         Self { first: PageIndex::new(first), target: PageIndex::new(target), length: PageCount::new(length) }
     }
 
+    /// The same run, cut to so many pages; at least one.
+    pub(crate) fn at_most(self, pages: u64) -> Self {
+        Self { length: PageCount::new(self.length.get().min(pages.max(1))), ..self }
+    }
+
     /// The first swap page.
     pub const fn first(&self) -> PageIndex {
         self.first

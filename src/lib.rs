@@ -75,6 +75,7 @@
 extern crate alloc;
 
 pub mod activation;
+pub mod admit;
 pub mod candidate;
 pub mod extent;
 pub mod feature;
@@ -89,12 +90,14 @@ pub mod model;
 pub mod reason;
 pub mod release;
 mod sort;
+pub mod swap_ops;
 pub mod transaction;
 pub mod translate;
 pub mod ublk;
 pub mod unit;
 
 pub use activation::{Activation, Profile};
+pub use admit::{Completion, Policy, Request, Ticket};
 pub use extent::{DeviceId, ExtentFlags, ExtentState, FileExtent, SwapExtent};
 pub use feature::{DirectIo, Features, Promises};
 pub use header::{Area, Backing, Header};

@@ -4,7 +4,7 @@ use super::Slot;
 use super::store::{Facts, Tree};
 use crate::extent::SwapExtent;
 use crate::reason::Reason;
-use crate::unit::PageIndex;
+use crate::unit::{PageIndex, PageSize};
 
 /// A map, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,11 @@ pub(crate) struct View<'m> {
 }
 
 impl View<'_> {
+    /// The page size that the map counts in.
+    pub(crate) const fn page_size(&self) -> PageSize {
+        self.facts.page_size
+    }
+
     /// Where a page lies, and how many pages follow it there without a break.
     #[inline]
     pub(super) fn run(&self, page: PageIndex) -> Result<SwapExtent, Reason> {

@@ -1,0 +1,90 @@
+//! What an area's requests share: how many are in flight, how many were given up, and whether more may come.
+//!
+//! Atomics only, so that a policy can be shared by threads: admission takes no lock, and none that reclaim may hold.
+
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use crate::reason::{Reason, RequestFault};
+
+/// Counts and state of one area.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    in_flight: AtomicU32,
+    dropped: AtomicU32,
+    state: AtomicU32,
+}
+
+impl Ledger {
+    pub(super) const fn new() -> Self {
+        Self { in_flight: AtomicU32::new(0), dropped: AtomicU32::new(0), state: AtomicU32::new(0) }
+    }
+
+    /// Counts a request in, unless the state or the limit forbids it.
+    ///
+    /// The count is raised before the state is read, and a closing thread sets the state before it reads the count:
+    /// so at least one of the two sees the other.
+    #[inline]
+    pub(super) fn enter(&self, limit: u32, survives_shutdown: bool) -> Result<Held<'_>, Reason> {
+        let before = self.in_flight.fetch_add(1, SeqCst);
+        let held = Held { ledger: self, ended: false };
+        let state = self.state.load(SeqCst);
+        let refusal = if state == 0 && before < limit {
+            return Ok(held);
+        } else if state & CLOSED != 0 {
+            RequestFault::Closed
+        } else if state & MOVED != 0 {
+            RequestFault::MappingMoved
+        } else if state & SHUT_DOWN != 0 && !survives_shutdown {
+            RequestFault::ShutDown
+        } else if before >= limit {
+            RequestFault::QueueFull { limit }
+        } else {
+            return Ok(held);
+        };
+        held.end();
+        Err(Reason::Request(refusal))
+    }
+
+    pub(super) fn set(&self, state: u32) {
+        self.state.fetch_or(state, SeqCst);
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight.load(SeqCst)
+    }
+
+    pub(super) fn dropped(&self) -> u32 {
+        self.dropped.load(SeqCst)
+    }
+}
+
+/// One request that is counted in. Whoever gives it up without an end is found out.
+#[derive(Debug)]
+pub(super) struct Held<'p> {
+    ledger: &'p Ledger,
+    ended: bool,
+}
+
+impl Held<'_> {
+    #[inline]
+    pub(super) fn end(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.ended {
+            self.ledger.dropped.fetch_add(1, SeqCst);
+        }
+        self.ledger.in_flight.fetch_sub(1, SeqCst);
+    }
+}
+
+/// The area is being switched off.
+pub(super) const CLOSED: u32 = 1 << 0;
+/// Blocks have moved.
+pub(super) const MOVED: u32 = 1 << 1;
+/// The filesystem has shut down.
+pub(super) const SHUT_DOWN: u32 = 1 << 2;

@@ -1,0 +1,260 @@
+//! The policy of one active area: its map, its promises, its limits, its state.
+
+use super::ledger::{CLOSED, Ledger, MOVED, SHUT_DOWN};
+use super::{Context, Request, Ticket};
+use crate::feature::{DirectIo, Features, Promises};
+use crate::flags::{Direction, Iocb};
+use crate::guard::Pinned;
+use crate::map::{Slots, SwapMap};
+use crate::model::Model;
+use crate::reason::{Reason, RequestFault};
+use crate::translate::{self, Route};
+use crate::unit::{Bytes, PageCount, PageIndex};
+
+/// Who may do I/O to one active area, and when.
+///
+/// Shared by reference between threads; [`admit`](Self::admit) takes no lock and allocates nothing.
+#[derive(Debug)]
+pub struct Policy<S> {
+    map: SwapMap<S>,
+    promises: Promises,
+    limit: PageCount,
+    alignment: Bytes,
+    in_flight: u32,
+    pinned: Option<Pinned>,
+    ledger: Ledger,
+}
+
+/// What is left of a policy that was switched off.
+#[derive(Debug)]
+pub enum Retirement<S> {
+    /// No request is left, and none will come.
+    Done {
+        /// The map.
+        map: SwapMap<S>,
+        /// The key to the pins, for [`Pins::unpin`](crate::guard::Pins::unpin).
+        pinned: Option<Pinned>,
+    },
+    /// It cannot be let go of.
+    Still {
+        /// The policy, closed.
+        policy: Policy<S>,
+        /// Why: [`RequestFault::InFlight`] or [`RequestFault::Dropped`].
+        reason: Reason,
+    },
+}
+
+impl<S: Slots> Policy<S> {
+    /// Joins the map of an activated area and the promises of its filesystem.
+    ///
+    /// Requests are at most 32 pages (`SWAP_CLUSTER_MAX`), buffers whole pages, 128 requests in flight, unless
+    /// changed.
+    ///
+    /// # Errors
+    /// [`RequestFault::Promise`] with the first promise that the map's model needs and that is missing.
+    pub fn new(map: SwapMap<S>, features: Features) -> Result<Self, Reason> {
+        let promises = features.promise(map.model())?;
+        let alignment = map.page_size().bytes();
+        let ledger = Ledger::new();
+        Ok(Self { map, promises, limit: SWAP_CLUSTER_MAX, alignment, in_flight: IN_FLIGHT, pinned: None, ledger })
+    }
+
+    /// Allows at most so many pages a request.
+    #[must_use]
+    pub fn at_most(mut self, pages: PageCount) -> Self {
+        self.limit = pages;
+        self
+    }
+
+    /// Allows at most so many requests in flight.
+    #[must_use]
+    pub fn in_flight_at_most(mut self, requests: u32) -> Self {
+        self.in_flight = requests;
+        self
+    }
+
+    /// Takes the alignment of buffers from what the file says of direct I/O.
+    ///
+    /// # Errors
+    /// [`RequestFault::AlignmentAbovePage`]; [`RequestFault::Promise`] where the file has no direct I/O or does not
+    /// say, in the file model.
+    pub fn with_direct_io(mut self, direct_io: &DirectIo) -> Result<Self, Reason> {
+        direct_io.fits(self.map.page_size())?;
+        match *direct_io {
+            DirectIo::Aligned { memory, .. } => self.alignment = memory,
+            DirectIo::Unsupported | DirectIo::Unknown => {
+                if self.map.model() == Model::File {
+                    direct_io.features().needs(Features::DIO_READ | Features::DIO_WRITE, "the file model")?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Keeps the key to the area's pins until the policy has retired, so that nothing is unpinned under a request.
+    #[must_use]
+    pub fn pinned_by(mut self, pinned: Pinned) -> Self {
+        self.pinned = Some(pinned);
+        self
+    }
+
+    /// The map.
+    pub const fn map(&self) -> &SwapMap<S> {
+        &self.map
+    }
+
+    /// The promises that it rests on.
+    pub const fn promises(&self) -> Promises {
+        self.promises
+    }
+
+    /// The most pages that a request may have.
+    pub const fn limit(&self) -> PageCount {
+        self.limit
+    }
+
+    /// Admits a request.
+    ///
+    /// # Errors
+    /// The first reason, in the order of the [module](super)'s table.
+    #[inline]
+    pub fn admit(&self, request: &Request) -> Result<Ticket<'_>, Reason> {
+        let &Request { direction, first, pages, alignment, folio, flags, route, context } = request;
+        // Shape.
+        if pages == PageCount::ZERO {
+            return Err(refused(RequestFault::Empty));
+        }
+        if pages > self.limit {
+            return Err(refused(RequestFault::TooLong { pages, limit: self.limit }));
+        }
+        if !folio.get().is_power_of_two() || folio > pages {
+            return Err(refused(RequestFault::Folio { pages, folio }));
+        }
+        if alignment == Bytes::ZERO || !alignment.is_multiple_of(self.alignment) {
+            return Err(refused(RequestFault::BufferAlignment { got: alignment, needed: self.alignment }));
+        }
+        // That it comes to this area is the mark.
+        let opf = translate::opf(flags.union(Iocb::SWAP), direction, route)?;
+
+        // Range.
+        if first == PageIndex::ZERO {
+            return Err(refused(RequestFault::HeaderPage));
+        }
+        let total = self.map.totals().pages;
+        match first.checked_add(pages) {
+            Some(end) if end.get() <= total.get() => (),
+            Some(_) | None => return Err(outside(first, pages, total)),
+        }
+
+        // Promises.
+        let features = self.promises.features();
+        if folio.get() > 1 {
+            features.needs(Features::LARGE_FOLIO, "a large folio")?;
+        }
+        if route == Route::Async {
+            features.needs(Features::ASYNC_COMPLETION, "the asynchronous route")?;
+        }
+        if direction == Direction::Write {
+            self.enter_from(context)?;
+        }
+
+        // State.
+        let survives = features.contains(Features::SURVIVES_SHUTDOWN);
+        let held = self.ledger.enter(self.in_flight, survives)?;
+        Ok(Ticket::new(self.map.view(), held, first, pages, opf, features.contains(Features::ASYNC_COMPLETION)))
+    }
+
+    /// Whether two pages may be one I/O, the second behind the first: one position after the other in the file
+    /// model (`swap_fs_can_merge`), on the device in the bio model (`swap_bdev_can_merge`).
+    pub(crate) fn is_followed(&self, last: PageIndex, next: PageIndex) -> bool {
+        let follows = last.checked_add(PageCount::new(1)) == Some(next);
+        follows
+            && match self.map.model() {
+                Model::File => true,
+                Model::Bio => self.map.run(last).is_ok_and(|run| run.length() > PageCount::new(1)),
+            }
+    }
+
+    /// Says that the filesystem has shut down: without [`Features::SURVIVES_SHUTDOWN`] nothing is admitted any more.
+    pub fn shut_down(&self) {
+        self.ledger.set(SHUT_DOWN);
+    }
+
+    /// Says that blocks have moved since activation: nothing is admitted any more, every address is void.
+    pub fn mapping_moved(&self) {
+        self.ledger.set(MOVED);
+    }
+
+    /// Requests that are admitted and not ended.
+    pub fn in_flight(&self) -> u32 {
+        self.ledger.in_flight()
+    }
+
+    /// Requests that were given up without an end: each is memory that may never have been written.
+    pub fn dropped(&self) -> u32 {
+        self.ledger.dropped()
+    }
+
+    /// Closes the area to new requests, and checks that the old ones have ended.
+    ///
+    /// # Errors
+    /// [`RequestFault::InFlight`]: ask again later. [`RequestFault::Dropped`]: requests were given up, for good.
+    pub fn close(&self) -> Result<(), Reason> {
+        self.ledger.set(CLOSED);
+        match (self.in_flight(), self.dropped()) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(refused(RequestFault::Dropped)),
+            (requests, _) => Err(refused(RequestFault::InFlight { requests })),
+        }
+    }
+
+    /// Closes the area and lets go of its map and its pins, if no request is left.
+    ///
+    /// A request that was given up is no hindrance: it has ended, if badly, and [`close`](Self::close) has said so.
+    ///
+    /// ```compile_fail
+    /// # use swap_dio::admit::{Policy, Request};
+    /// # fn retire(policy: Policy<&[swap_dio::Slot]>, request: &Request) {
+    /// let ticket = policy.admit(request);
+    /// policy.retire(); // a ticket is out
+    /// drop(ticket);
+    /// # }
+    /// ```
+    pub fn retire(self) -> Retirement<S> {
+        self.ledger.set(CLOSED);
+        match self.in_flight() {
+            0 => Retirement::Done { map: self.map, pinned: self.pinned },
+            requests => Retirement::Still { policy: self, reason: refused(RequestFault::InFlight { requests }) },
+        }
+    }
+
+    /// Whether a write may come from such a context: `may_enter_fs`.
+    fn enter_from(&self, context: Context) -> Result<(), Reason> {
+        let enters = self.map.model() == Model::File || self.promises.features().contains(Features::REQUIRES_NOFS);
+        let context = match context {
+            Context::Unrestricted => return Ok(()),
+            Context::Nofs if !enters => return Ok(()),
+            Context::Nofs => "GFP_NOFS",
+            Context::Noio => "GFP_NOIO",
+        };
+        Err(refused(RequestFault::Context { context }))
+    }
+}
+
+/// Names the first page of a request that is outside.
+#[cold]
+fn outside(first: PageIndex, pages: PageCount, total: PageCount) -> Reason {
+    let last = first.get().saturating_add(pages.get()).saturating_sub(1);
+    let page = PageIndex::new(first.get().max(total.get()).min(last));
+    Reason::OutsideArea { page, pages: total }
+}
+
+const fn refused(fault: RequestFault) -> Reason {
+    Reason::Request(fault)
+}
+
+/// `SWAP_CLUSTER_MAX`: the entries of `struct swap_iocb`.
+const SWAP_CLUSTER_MAX: PageCount = PageCount::new(32);
+
+/// As deep as a queue of this project's engines gets.
+const IN_FLIGHT: u32 = 128;
