@@ -9,6 +9,8 @@
 #![no_std]
 #![no_main]
 
+mod serve;
+
 use core::hint::black_box;
 
 use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
@@ -35,8 +37,9 @@ unsafe extern "C" {}
 /// The entry: status 0 when every check holds.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
-    let checks = [header, activations, one_extent, lookups, refusals];
-    (1..).zip(checks).find(|(_, check)| check().is_none()).map_or(0, |(number, _)| number)
+    let core = [header, activations, one_extent, lookups, refusals];
+    let served = [serve::flags, serve::promises, serve::guard, serve::requests, serve::plug];
+    (1..).zip(core.into_iter().chain(served)).find(|(_, check)| check().is_none()).map_or(0, |(number, _)| number)
 }
 
 /// Writes a header, reads it, holds it against a file.

@@ -1,0 +1,240 @@
+//! A small filesystem in memory: one file, extents, a journal. It has an ordinary path, which allocates, converts and
+//! copies as it must, and `swap_rw`, which overwrites in place and does nothing else.
+
+use std::cell::RefCell;
+
+use swap_dio::flags::Direction;
+use swap_dio::swap_ops::{Batch, Folio, SwapRw};
+use swap_dio::transaction::{Cost, Mapping};
+use swap_dio::{Bytes, Completion, DeviceId, ExtentFlags, ExtentState, FileExtent};
+
+use crate::journal::{Deadlock, Journal};
+
+/// The size of a page, of a block, and of an I/O.
+pub(crate) const PAGE: usize = 4096;
+
+/// The contents of one page.
+pub(crate) type Data = [u8; PAGE];
+
+/// The filesystem: a disk, one file, and the journal that both are changed by.
+pub(crate) struct Fs {
+    pub(crate) journal: Journal,
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    disk: Vec<Data>,
+    /// Block 0 is the superblock; blocks are handed out from here on.
+    next_free: usize,
+    /// What is at each page of the file.
+    file: Vec<Place>,
+}
+
+/// What is at one page of the file.
+#[derive(Clone)]
+enum Place {
+    Hole,
+    /// Written to the page cache, without a block.
+    Delayed(Box<Data>),
+    Block {
+        block: usize,
+        written: bool,
+        shared: bool,
+    },
+    /// In the inode.
+    Inline(Box<Data>),
+    /// Compressed somewhere: only the page cache has it as it was.
+    Encoded(Box<Data>),
+}
+
+impl Fs {
+    /// Makes a file with these places, one a page; [`Mapping::PastEnd`] is none. Written pages begin as `0xee`.
+    pub(crate) fn new(places: &[Mapping], journal: Journal) -> Self {
+        let mut inner = Inner { disk: vec![[0xaa; PAGE]], next_free: 1, file: Vec::new() };
+        for mapping in places {
+            let data = Box::new([0xee; PAGE]);
+            let place = match mapping {
+                Mapping::Hole => Place::Hole,
+                Mapping::Delayed => Place::Delayed(data),
+                Mapping::Inline => Place::Inline(data),
+                Mapping::Encoded => Place::Encoded(data),
+                Mapping::PastEnd => continue,
+                Mapping::Written | Mapping::Unwritten | Mapping::Shared => {
+                    let block = inner.allocate();
+                    inner.disk[block] = *data;
+                    let (written, shared) = (*mapping != Mapping::Unwritten, *mapping == Mapping::Shared);
+                    Place::Block { block, written, shared }
+                }
+            };
+            inner.file.push(place);
+        }
+        Self { journal, inner: RefCell::new(inner) }
+    }
+
+    /// The length of the file.
+    pub(crate) fn size(&self) -> Bytes {
+        Bytes::new((self.inner.borrow().file.len() * PAGE) as u64)
+    }
+
+    /// What this filesystem states about its file, page by page: the claims that an activation judges.
+    pub(crate) fn extents(&self) -> Vec<FileExtent> {
+        let inner = self.inner.borrow();
+        let claim = |(page, place): (usize, &Place)| {
+            let (block, state, flags) = match place {
+                Place::Hole => (None, ExtentState::Hole, ExtentFlags::empty()),
+                Place::Delayed(_) => (None, ExtentState::Delayed, ExtentFlags::empty()),
+                Place::Inline(_) => (None, ExtentState::Inline, ExtentFlags::empty()),
+                Place::Encoded(_) => (None, ExtentState::Written, ExtentFlags::COMPRESSED),
+                Place::Block { block, written, shared } => {
+                    let state = if *written { ExtentState::Written } else { ExtentState::Unwritten };
+                    (Some(*block), state, if *shared { ExtentFlags::SHARED } else { ExtentFlags::empty() })
+                }
+            };
+            let bytes = |page: usize| Bytes::new((page * PAGE) as u64);
+            let (logical, physical, length) = (bytes(page), block.map(bytes), bytes(1));
+            FileExtent { logical, physical, length, state, flags, device: DeviceId::MAIN }
+        };
+        inner.file.iter().enumerate().map(claim).collect()
+    }
+
+    /// The ordinary direct write of one page, as for any application.
+    pub(crate) fn write(&self, page: usize, data: &Data) -> Result<(), Deadlock> {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        if page >= inner.file.len() {
+            inner.file.resize(page + 1, Place::Hole);
+            self.journal.run(Cost::EXTENSION)?;
+        }
+        let place = inner.file[page].clone();
+        if let Place::Delayed(cached) = &place {
+            // The cache goes to the disk first.
+            let block = self.allocate_at(inner, page)?;
+            inner.disk[block] = **cached;
+            self.convert(inner, page)?;
+        }
+        match place {
+            Place::Hole => {
+                let block = self.allocate_at(inner, page)?;
+                inner.disk[block] = *data;
+                self.convert(inner, page)?;
+            }
+            Place::Block { shared: true, .. } => {
+                let block = inner.allocate();
+                self.journal.run(Cost::COPY_ON_WRITE)?;
+                inner.disk[block] = *data;
+                inner.file[page] = Place::Block { block, written: true, shared: false };
+                self.journal.run(Cost::COPY_ON_WRITE)?;
+            }
+            Place::Block { block, written, .. } => {
+                inner.disk[block] = *data;
+                if !written {
+                    self.convert(inner, page)?;
+                }
+            }
+            Place::Delayed(_) => {
+                if let Place::Block { block, .. } = inner.file[page] {
+                    inner.disk[block] = *data;
+                }
+            }
+            Place::Inline(_) => {
+                self.journal.note(Cost::BUFFERED);
+                inner.file[page] = Place::Inline(Box::new(*data));
+            }
+            Place::Encoded(_) => {
+                self.journal.note(Cost::BUFFERED);
+                inner.file[page] = Place::Encoded(Box::new(*data));
+            }
+        }
+        Ok(())
+    }
+
+    /// The ordinary direct read of one page; `None` past the end.
+    pub(crate) fn read(&self, page: usize) -> Result<Option<Data>, Deadlock> {
+        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *inner;
+        let Some(place) = inner.file.get(page).cloned() else {
+            self.journal.note(Cost::SHORT);
+            return Ok(None);
+        };
+        Ok(Some(match place {
+            Place::Hole | Place::Block { written: false, .. } => {
+                self.journal.note(Cost::ZEROS);
+                [0; PAGE]
+            }
+            Place::Block { block, .. } => inner.disk[block],
+            Place::Delayed(cached) => {
+                let block = self.allocate_at(inner, page)?;
+                inner.disk[block] = *cached;
+                self.convert(inner, page)?;
+                *cached
+            }
+            Place::Inline(cached) | Place::Encoded(cached) => {
+                self.journal.note(Cost::BUFFERED);
+                *cached
+            }
+        }))
+    }
+
+    /// One page of `swap_rw`: a block that is written and the file's own is overwritten or read, or it is `EIO`.
+    fn in_place(&self, page: u64, direction: Direction, memory: &mut Data) -> Result<(), i64> {
+        let inner = &mut *self.inner.borrow_mut();
+        let place = usize::try_from(page).ok().and_then(|page| inner.file.get(page));
+        let Some(&Place::Block { block, written: true, shared: false }) = place else { return Err(-5) };
+        match direction {
+            Direction::Write => inner.disk[block] = *memory,
+            Direction::Read => *memory = inner.disk[block],
+        }
+        Ok(())
+    }
+
+    fn allocate_at(&self, inner: &mut Inner, page: usize) -> Result<usize, Deadlock> {
+        let block = inner.allocate();
+        self.journal.run(Cost::ALLOCATION)?;
+        inner.file[page] = Place::Block { block, written: false, shared: false };
+        Ok(block)
+    }
+
+    fn convert(&self, inner: &mut Inner, page: usize) -> Result<(), Deadlock> {
+        self.journal.run(Cost::CONVERSION)?;
+        if let Place::Block { written, .. } = &mut inner.file[page] {
+            *written = true;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// The next block. Every eighth is left out, so that the file has several extents.
+    fn allocate(&mut self) -> usize {
+        if self.next_free % 8 == 7 {
+            self.next_free += 1;
+        }
+        let block = self.next_free;
+        self.next_free += 1;
+        self.disk.resize(self.next_free, [0; PAGE]);
+        block
+    }
+}
+
+/// Memory of one page that can be lent to an I/O.
+pub(crate) trait Memory: Folio {
+    fn data(&mut self) -> &mut Data;
+}
+
+impl<'p, M: Memory> SwapRw<'p, M> for Fs {
+    /// No transaction, no allocation, no cache: the ticket says that every page is there to be overwritten.
+    fn swap_rw(&self, mut batch: Batch<'p, M>) -> Completion {
+        let direction = batch.ticket().direction();
+        let runs = batch.ticket().runs();
+        let pages = runs.flat_map(|run| run.target().get()..run.target().get() + run.length().get());
+        let mut done = 0;
+        let mut failed = None;
+        for (page, memory) in pages.zip(batch.folios_mut()) {
+            match self.in_place(page, direction, memory.data()) {
+                Ok(()) => done += PAGE as i64,
+                Err(errno) => failed = failed.or(Some(errno)),
+            }
+        }
+        batch.complete(failed.unwrap_or(done))
+    }
+}
