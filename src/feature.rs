@@ -21,6 +21,7 @@
 
 mod decode;
 mod direct_io;
+mod meaning;
 
 use crate::model::Model;
 use crate::reason::{Reason, RequestFault};

@@ -35,12 +35,18 @@
 //!
 //! # Two I/O models
 //!
-//! | | [`Model::Bio`] | [`Model::File`] |
+//! <!-- table: models -->
+//! |  | bio model | file model |
 //! | --- | --- | --- |
 //! | swap I/O goes | to the device, by extents frozen at activation | through the filesystem (`swap_rw`) |
-//! | used by | ext4, XFS, btrfs, f2fs, fuseblk | NFS, SMB, a server over a file |
-//! | unwritten extents | fine: nobody reads through the file | refused: a transaction per write, zeros per read |
-//! | swap page n is | the n-th whole *physical* page | file page n |
+//! | used by | swapon(2) on ext4, XFS, btrfs, f2fs, fuseblk; block devices | NFS, SMB, a FUSE or block server over a file |
+//! | swap page *n* is | the *n*-th whole **physical** page | file page *n* |
+//! | unwritten extents | accepted | refused (`unwritten`) |
+//! | a hole | refused (`hole`) | refused (`hole`) |
+//! | shared extents | refused (`shared`) | refused (`shared`) |
+//! | runs that are no whole pages of the device | accepted, trimmed to whole pages | refused (`misaligned`) |
+//! | promises that it rests on | `STABLE_MAPPING` | `DIO_READ`, `DIO_WRITE`, `NO_BUFFERED_FALLBACK`, `TXN_FREE_SUBMIT`, `TXN_FREE_COMPLETE`, `STABLE_MAPPING`, `ONE_IO_PER_PAGE`, `MEMALLOC_SAFE` |
+//! <!-- end -->
 //!
 //! A live area never mixes the two: that reads back zeros, silently.
 //!

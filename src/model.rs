@@ -15,6 +15,30 @@ impl Model {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Bio, Self::File];
 
+    /// Where swap I/O goes.
+    pub const fn way(self) -> &'static str {
+        match self {
+            Self::Bio => "to the device, by extents frozen at activation",
+            Self::File => "through the filesystem (`swap_rw`)",
+        }
+    }
+
+    /// Who swaps that way.
+    pub const fn users(self) -> &'static str {
+        match self {
+            Self::Bio => "swapon(2) on ext4, XFS, btrfs, f2fs, fuseblk; block devices",
+            Self::File => "NFS, SMB, a FUSE or block server over a file",
+        }
+    }
+
+    /// What swap page n is.
+    pub const fn page(self) -> &'static str {
+        match self {
+            Self::Bio => "the *n*-th whole **physical** page",
+            Self::File => "file page *n*",
+        }
+    }
+
     /// The word for scripts and tables: `bio`, `file`.
     pub const fn word(self) -> &'static str {
         match self {

@@ -10,11 +10,31 @@
 //! Writes:
 //!
 //! <!-- table: writes -->
+//! |  | device (bio) | iomap | ext4 | ext4, data=journal | XFS | XFS, always CoW | btrfs, NOCOW |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | written | **nothing** | **nothing** | **times** | times, buffered | **times** | times, CoW | times, ordered extent |
+//! | unwritten | **nothing** | conversion | times, allocation, conversion | times, allocation, conversion, buffered | times, conversion | times, CoW | times, conversion, ordered extent |
+//! | hole | no place | allocation, conversion | times, allocation, conversion | times, allocation, buffered | times, allocation, conversion | times, CoW | times, allocation, ordered extent |
+//! | delayed allocation | no place | allocation, conversion | times, allocation, conversion | times, allocation, buffered | times, allocation, conversion | times, allocation, CoW | times, allocation, ordered extent |
+//! | shared | overwrites another's data | CoW | times, CoW | times, CoW, buffered | times, CoW | times, CoW | times, CoW, ordered extent |
+//! | inline | no place | buffered | times, buffered | times, buffered | times, buffered | times, buffered | times, CoW, buffered |
+//! | compressed, encrypted | no place | buffered | times, buffered | times, buffered | times, buffered | times, buffered | times, CoW, buffered |
+//! | past the end | no place | allocation, conversion, extension | times, allocation, conversion, extension | times, allocation, extension, buffered | times, allocation, conversion, extension | times, extension, CoW | times, allocation, extension, ordered extent |
 //! <!-- end -->
 //!
 //! Reads:
 //!
 //! <!-- table: reads -->
+//! |  | device (bio) | iomap | ext4 | ext4, data=journal | XFS | XFS, always CoW | btrfs, NOCOW |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | written | **nothing** | **nothing** | **times** | times, buffered | **times** | **times** | **times** |
+//! | unwritten | **nothing** | zeros | times, zeros | times, buffered, zeros | times, zeros | times, zeros | times, zeros |
+//! | hole | no place | zeros | times, zeros | times, buffered, zeros | times, zeros | times, zeros | times, zeros |
+//! | delayed allocation | no place | allocation, conversion | times, allocation, conversion | times, buffered | times, allocation, conversion | times, allocation, CoW | times, allocation, ordered extent |
+//! | shared | **nothing** | **nothing** | **times** | times, buffered | **times** | **times** | **times** |
+//! | inline | no place | buffered | times, buffered | times, buffered | times, buffered | times, buffered | times, buffered |
+//! | compressed, encrypted | no place | buffered | times, buffered | times, buffered | times, buffered | times, buffered | times, buffered |
+//! | past the end | no place | short | times, short | times, buffered, short | times, short | times, short | times, short |
 //! <!-- end -->
 //!
 //! Source: Linux v6.18, function by function in the cells; `btrfs` stands for a NOCOW file, any other is copied.
