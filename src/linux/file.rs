@@ -18,6 +18,7 @@ use super::{btrfs, process};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
+use crate::feature::DirectIo;
 use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
 use crate::map::{SwapMap, Tally, Totals};
 use crate::reason::Reason;
@@ -141,8 +142,10 @@ impl OnDisk {
     fn extents(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
         if self.inode.journaled || self.mount.as_ref().is_some_and(Mount::journals_data) {
             found.say(For::File, Reason::JournaledData);
-        } else if self.inode.direct_io == Some(false) {
+        } else if self.inode.direct_io == DirectIo::Unsupported {
             found.say(For::File, Reason::NoDirectIo);
+        } else if let Err(reason) = self.inode.direct_io.fits(self.page_size) {
+            found.say(For::File, reason);
         }
         match way {
             Way::Iomap => self.walk_settled(Profile::Iomap { device: DeviceId::MAIN }, area, found),

@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags, i
 use rustix::io::Errno;
 
 use crate::candidate::Kind;
+use crate::feature::DirectIo;
 use crate::reason::SpecialFile;
 use crate::unit::{Bytes, Sectors};
 
@@ -35,8 +36,8 @@ pub(super) struct Inode {
     pub(super) compressed: bool,
     pub(super) no_cow: bool,
     pub(super) journaled: bool,
-    /// `Some(false)` when the filesystem says that this file has no direct I/O; `None` when it says nothing.
-    pub(super) direct_io: Option<bool>,
+    /// What statx says of direct I/O; alignments that are none count as nothing said.
+    pub(super) direct_io: DirectIo,
 }
 
 /// Major and minor number.
@@ -57,7 +58,9 @@ impl Inode {
 
     /// Reads the facts of an open file.
     pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Self> {
-        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN;
+        // rustix has no name for the alignment of reads.
+        let read_align = StatxFlags::from_bits_retain(DirectIo::STATX_DIO_READ_ALIGN);
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN | read_align;
         let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, wanted)?;
         let got = |flag: StatxFlags| StatxFlags::from_bits_retain(stat.stx_mask).contains(flag);
         let flags = match ioctl_getflags(&fd) {
@@ -85,7 +88,13 @@ impl Inode {
             compressed: attribute(StatxAttributes::COMPRESSED, FS_COMPR_FL),
             no_cow: flags & FS_NOCOW_FL != 0,
             journaled: flags & FS_JOURNAL_DATA_FL != 0,
-            direct_io: got(StatxFlags::DIOALIGN).then_some(stat.stx_dio_offset_align != 0),
+            direct_io: DirectIo::from_statx(
+                stat.stx_mask,
+                stat.stx_dio_mem_align,
+                stat.stx_dio_offset_align,
+                stat.stx_dio_read_offset_align,
+            )
+            .unwrap_or(DirectIo::Unknown),
         })
     }
 }
