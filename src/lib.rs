@@ -1,4 +1,5 @@
-//! Decides whether I/O to a file may serve swap without deadlocking the machine, and proves it per file.
+//! Decides whether I/O to a file may serve swap without deadlocking the machine, and proves it per file and per
+//! request.
 //!
 //! A "yes" to swap is a promise made while memory is short. A wrong yes is a frozen machine or silent corruption,
 //! a wrong no is a user who goes back to guessing; and `swapon: Invalid argument` explains neither. This crate
@@ -12,6 +13,9 @@
 //! FileExtent, FileExtent … ──► Activation (one profile per kind of filesystem) ──► SwapMap (page → place)
 //!   claims: anyone may state         │                                              proof: only this door
 //!                                    └──► Reason (why not: code, class, errno, remedy)
+//!
+//! SwapMap + Features ──► Policy ── admit(Request) ──► Ticket (runs, request flags) ──► the I/O ──► Completion
+//!           (promises)                 claim            proof: the only way               exactly once, all or nothing
 //! ```
 //!
 #![cfg_attr(feature = "alloc", doc = "```")]
@@ -52,8 +56,20 @@
 //!
 //! # Scope
 //!
-//! It decides and explains. It does not activate swap, write to files, or fall back to buffered I/O (which would
-//! allocate). Requests, flags and completion are the next layer, and not in this version.
+//! It decides and explains. It does not activate swap, write to files, do the I/O, or fall back to buffered I/O
+//! (which would allocate).
+//!
+//! | question | module |
+//! | --- | --- |
+//! | would swapon(2) take this file, and where do its pages lie? | [`candidate`], [`header`], [`activation`], [`map`] |
+//! | what must my filesystem promise? | [`feature`] |
+//! | what would this read or write cost, as a transaction? | [`transaction`] |
+//! | which `REQ_` flags does this kiocb get, on which kernel? | [`flags`], [`translate`] |
+//! | may this request go, now, and how has it ended? | [`admit`] |
+//! | how do I serve swap from my filesystem? | [`swap_ops`], and `examples/embed.rs` |
+//! | what may be done to an active file, and what must not move? | [`guard`] |
+//! | what do ublk and FUSE say of it? | [`ublk`], [`fuse`] |
+//! | why not? | [`reason`] |
 //!
 //! The core is `no_std`, allocates nothing, does not panic on any input, and has no unsafe code.
 //!
