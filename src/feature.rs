@@ -156,7 +156,7 @@ impl Features {
 
 /// The promises of a file that suffice for a model. Only [`Features::promise`] gives them.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// let forged = swap_dio::feature::Promises { features: swap_dio::Features::empty(), model: swap_dio::Model::Bio };
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -39,13 +39,13 @@ pub(crate) use view::View;
 ///
 /// There is no other door: it cannot be built, changed, or filled from memory that somebody else keeps.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// # fn forge(map: swap_dio::SwapMap<&[swap_dio::Slot]>) {
 /// let forged = swap_dio::SwapMap { slots: [swap_dio::Slot::EMPTY].as_slice(), ..map };
 /// # }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// struct Mine;
 /// impl swap_dio::map::Slots for Mine {
 ///     fn slots(&self) -> &[swap_dio::Slot] {

@@ -87,7 +87,7 @@ pub trait Folio {
 /// struct Server;
 ///
 /// impl<'p, F: Folio> SwapRw<'p, F> for Server {
-///     fn swap_rw(&self, mut batch: Batch<'p, F>) -> Completion {
+///     fn swap_rw(&self, batch: Batch<'p, F>) -> Completion {
 ///         let mut done = 0;
 ///         for run in batch.ticket().runs() {
 ///             // One I/O from or to `run.target()`; what it really did is counted.

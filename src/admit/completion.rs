@@ -11,7 +11,7 @@ pub const EIOCBQUEUED: i64 = 529;
 
 /// What became of a request. Only a ticket gives one, so that having it means that the request is accounted for.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0451
 /// let forged = swap_dio::admit::Completion { outcome: swap_dio::admit::Outcome::Queued };
 /// ```
 #[derive(Debug, Eq, PartialEq)]

@@ -212,7 +212,7 @@ impl<S: Slots> Policy<S> {
     ///
     /// A request that was given up is no hindrance: it has ended, if badly, and [`close`](Self::close) has said so.
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0505
     /// # use swap_dio::admit::{Policy, Request};
     /// # fn retire(policy: Policy<&[swap_dio::Slot]>, request: &Request) {
     /// let ticket = policy.admit(request);

@@ -10,7 +10,7 @@ use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
 
 /// One admitted request. It ends once: [`complete`](Self::complete) consumes it.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// # fn twice(ticket: swap_dio::Ticket<'_>) {
 /// ticket.complete(4096);
 /// ticket.complete(4096);

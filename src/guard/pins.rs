@@ -63,7 +63,7 @@ impl Pin {
 
 /// The proof that a file's pages are pinned, and the only key to unpin them. Lost, they stay pinned.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// # fn twice(pins: &mut swap_dio::guard::Pins<&mut [swap_dio::guard::Pin]>, pinned: swap_dio::guard::Pinned) {
 /// pins.unpin(pinned);
 /// pins.unpin(pinned);

@@ -7,7 +7,7 @@ use crate::reason::{Reason, RequestFault};
 
 /// A ticket and the folios that it is for, in the order of their pages: `struct swap_iocb`.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0382
 /// # fn twice<F: swap_dio::swap_ops::Folio>(batch: swap_dio::swap_ops::Batch<'_, F>) {
 /// let _ = batch.complete(4096);
 /// let _ = batch.complete(4096);
