@@ -2,7 +2,7 @@
 
 use bitflags::Flags;
 
-use super::number::Number;
+use super::number::Numbers;
 use super::{Fmode, Fop, Iocb, Opf, Req, ReqOp, Rwf};
 use crate::reason::{FlagFault, Reason};
 use crate::release::Release;
@@ -14,10 +14,10 @@ pub struct Kernel {
     pub(super) release: Option<Release>,
     /// `RWF_SUPPORTED`.
     pub(super) rwf: Rwf,
-    pub(super) iocb: &'static [Number<Iocb>],
-    pub(super) req: &'static [Number<Req>],
-    pub(super) fmode: &'static [Number<Fmode>],
-    pub(super) fop: &'static [Number<Fop>],
+    pub(super) iocb: Numbers<Iocb>,
+    pub(super) req: Numbers<Req>,
+    pub(super) fmode: Numbers<Fmode>,
+    pub(super) fop: Numbers<Fop>,
 }
 
 impl Kernel {
@@ -64,8 +64,8 @@ impl Kernel {
     /// another flag here, as Howells' `IOCB_SWAP` does since 6.12; [`FlagFault::NoNumber`] for one that means none.
     pub fn iocb_written_for(&self, from: &Self, word: u32) -> Result<Iocb, Reason> {
         let flags = from.iocb(word)?;
-        for (flag, bit) in from.iocb.iter().filter(|(flag, _)| flags.contains(*flag)) {
-            let here = self.iocb.iter().find(|(_, other)| other == bit);
+        for (flag, bit) in from.iocb.iter().copied().flatten().filter(|(flag, _)| flags.contains(*flag)) {
+            let here = self.iocb.iter().copied().flatten().find(|(_, other)| other == bit);
             match here {
                 Some((same, _)) if same == flag => (),
                 Some((other, _)) => {
@@ -103,7 +103,8 @@ impl Kernel {
 
     /// Reads what `f_mode` says of the file's abilities; its other bits are passed over, they promise nothing.
     pub fn fmode(&self, word: u32) -> Fmode {
-        self.fmode.iter().filter(|(_, bit)| word & mask(*bit) != 0).fold(Fmode::empty(), |all, (flag, _)| all | *flag)
+        let set = self.fmode.iter().copied().flatten().filter(|(_, bit)| word & mask(*bit) != 0);
+        set.fold(Fmode::empty(), |all, (flag, _)| all | *flag)
     }
 
     /// Reads a word of `fop_flags`.
@@ -115,9 +116,13 @@ impl Kernel {
     }
 }
 
-fn read<F: Flags<Bits = u32> + Copy>(name: &'static str, numbers: &[Number<F>], word: u32) -> Result<F, Reason> {
+fn read<F: Flags<Bits = u32> + Copy + 'static>(
+    name: &'static str,
+    numbers: Numbers<F>,
+    word: u32,
+) -> Result<F, Reason> {
     let (mut flags, mut rest) = (F::empty(), word);
-    for (flag, bit) in numbers {
+    for (flag, bit) in numbers.iter().copied().flatten() {
         if rest & mask(*bit) != 0 {
             rest &= !mask(*bit);
             flags.insert(*flag);
@@ -129,15 +134,15 @@ fn read<F: Flags<Bits = u32> + Copy>(name: &'static str, numbers: &[Number<F>], 
     }
 }
 
-fn write<F: Flags<Bits = u32> + Copy>(
+fn write<F: Flags<Bits = u32> + Copy + 'static>(
     kernel: &'static str,
     prefix: &'static str,
-    numbers: &[Number<F>],
+    numbers: Numbers<F>,
     flags: F,
 ) -> Result<u32, Reason> {
     let mut word = 0;
     for flag in flags.iter() {
-        let number = numbers.iter().find(|(known, _)| known.bits() == flag.bits());
+        let number = numbers.iter().copied().flatten().find(|(known, _)| known.bits() == flag.bits());
         let Some((_, bit)) = number else {
             let name = flag.iter_names().next().map_or("an unnamed flag", |(name, _)| name);
             return Err(no_number(prefix, name, kernel));
