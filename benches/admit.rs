@@ -15,7 +15,7 @@ use swap_dio::admit::{Outcome, Policy, Request, Ticket};
 use swap_dio::flags::{Direction, Iocb, Kernel};
 use swap_dio::translate::{Route, opf};
 use swap_dio::{
-    Activation, Area, Bytes, DeviceId, Features, FileExtent, PageCount, PageIndex, PageSize, Profile, Slot, ublk,
+    Activation, Area, Bytes, DeviceId, Features, FileExtent, Model, PageCount, PageIndex, PageSize, Profile, Slot, ublk,
 };
 
 fn main() {
@@ -137,22 +137,13 @@ impl Areas {
                 let (logical, physical) = (Bytes::new(first << 12), Bytes::new((2 * PAGES - 2 * first) << 12));
                 activation.push(&FileExtent::written(logical, physical, Bytes::new(run << 12))).expect("sound");
             }
-            Policy::new(activation.finish().expect("a map"), FEATURES).expect("promised")
+            Policy::new(activation.finish().expect("a map"), Features::required(Model::File)).expect("promised")
         };
         let file = || map(Profile::File, PAGES);
         let scattered = map(Profile::Iomap { device: DeviceId::MAIN }, 1);
         Self { file: file(), scattered, full: file().in_flight_at_most(0) }
     }
 }
-
-const FEATURES: Features = Features::DIO_READ
-    .union(Features::DIO_WRITE)
-    .union(Features::NO_BUFFERED_FALLBACK)
-    .union(Features::TXN_FREE_SUBMIT)
-    .union(Features::TXN_FREE_COMPLETE)
-    .union(Features::STABLE_MAPPING)
-    .union(Features::ONE_IO_PER_PAGE)
-    .union(Features::MEMALLOC_SAFE);
 
 /// A swap area of 1 GiB.
 const PAGES: u64 = 1 << 18;

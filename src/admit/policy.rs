@@ -161,7 +161,8 @@ impl<S: Slots> Policy<S> {
         // State.
         let survives = features.contains(Features::SURVIVES_SHUTDOWN);
         let held = self.ledger.enter(self.in_flight, survives)?;
-        Ok(Ticket::new(self.map.view(), held, first, pages, opf, features.contains(Features::ASYNC_COMPLETION)))
+        let may_queue = features.contains(Features::ASYNC_COMPLETION);
+        Ok(Ticket { view: self.map.view(), held, first, pages, opf, may_queue })
     }
 
     /// Whether two pages may be one I/O, the second behind the first: one position after the other in the file
@@ -198,7 +199,7 @@ impl<S: Slots> Policy<S> {
     /// Closes the area to new requests, and checks that the old ones have ended.
     ///
     /// # Errors
-    /// [`RequestFault::InFlight`]: ask again later. [`RequestFault::Dropped`]: requests were given up, for good.
+    /// [`RequestFault::InFlight`]: ask again later. [`RequestFault::Dropped`]: requests were given up.
     pub fn close(&self) -> Result<(), Reason> {
         self.ledger.set(CLOSED);
         match (self.in_flight(), self.dropped()) {
@@ -208,9 +209,16 @@ impl<S: Slots> Policy<S> {
         }
     }
 
+    /// Says that the I/O of every request that was given up has ended: only the server can know. Returns how many
+    /// there were.
+    pub fn forgive_dropped(&self) -> u32 {
+        self.ledger.forgive()
+    }
+
     /// Closes the area and lets go of its map and its pins, if no request is left.
     ///
-    /// A request that was given up is no hindrance: it has ended, if badly, and [`close`](Self::close) has said so.
+    /// A request that was given up may still be writing to those pages: it stands in the way until
+    /// [`forgive_dropped`](Self::forgive_dropped).
     ///
     /// ```compile_fail,E0505
     /// # use swap_dio::admit::{Policy, Request};
@@ -221,10 +229,9 @@ impl<S: Slots> Policy<S> {
     /// # }
     /// ```
     pub fn retire(self) -> Retirement<S> {
-        self.ledger.set(CLOSED);
-        match self.in_flight() {
-            0 => Retirement::Done { map: self.map, pinned: self.pinned },
-            requests => Retirement::Still { policy: self, reason: refused(RequestFault::InFlight { requests }) },
+        match self.close() {
+            Ok(()) => Retirement::Done { map: self.map, pinned: self.pinned },
+            Err(reason) => Retirement::Still { policy: self, reason },
         }
     }
 

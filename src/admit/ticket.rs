@@ -3,7 +3,7 @@
 use super::completion::{self, Completion};
 use super::ledger::Held;
 use crate::extent::SwapExtent;
-use crate::flags::{Direction, Opf};
+use crate::flags::{Direction, Opf, ReqOp};
 use crate::map::{Cursor, View};
 use crate::reason::{Reason, RequestFault};
 use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
@@ -22,30 +22,18 @@ use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
 #[derive(Debug)]
 #[must_use = "a request that nobody ends is memory that is never written"]
 pub struct Ticket<'p> {
-    view: View<'p>,
-    held: Held<'p>,
-    first: PageIndex,
-    pages: PageCount,
-    opf: Opf,
-    may_queue: bool,
+    pub(super) view: View<'p>,
+    pub(super) held: Held<'p>,
+    pub(super) first: PageIndex,
+    pub(super) pages: PageCount,
+    pub(super) opf: Opf,
+    pub(super) may_queue: bool,
 }
 
 impl<'p> Ticket<'p> {
-    #[inline]
-    pub(super) fn new(
-        view: View<'p>,
-        held: Held<'p>,
-        first: PageIndex,
-        pages: PageCount,
-        opf: Opf,
-        may_queue: bool,
-    ) -> Self {
-        Self { view, held, first, pages, opf, may_queue }
-    }
-
     /// Where the data goes.
     pub fn direction(&self) -> Direction {
-        if self.opf.op() == crate::flags::ReqOp::Write { Direction::Write } else { Direction::Read }
+        if self.opf.op() == ReqOp::Write { Direction::Write } else { Direction::Read }
     }
 
     /// The operation and flags for the block layer; the swap mark is on every write.

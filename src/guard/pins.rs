@@ -85,6 +85,26 @@ impl Pinned {
 
 /// The pins of a filesystem, for any number of files.
 ///
+/// ```
+/// use swap_dio::guard::{FileId, Pin, Pins, Relocation, Scope};
+/// use swap_dio::{PageCount, PageIndex};
+///
+/// let mut memory = [Pin::EMPTY; 16];
+/// let mut pins = Pins::new(memory.as_mut_slice());
+/// let runs = [(PageIndex::new(100), PageCount::new(50)), (PageIndex::new(20), PageCount::new(10))];
+/// let pinned = pins.pin(FileId::new(12), runs)?;
+///
+/// let segment = Scope::Pages { first: PageIndex::new(128), pages: PageCount::new(128) };
+/// let reason = pins.check(Relocation::Collect, segment).expect_err("file 12 swaps there");
+/// assert_eq!(
+///     reason.to_string(),
+///     "garbage collection would move 50 pages from page 100 on, which active swap file 12 pins"
+/// );
+/// pins.unpin(pinned)?; // swapped off
+/// pins.check(Relocation::Collect, segment)?;
+/// # Ok::<(), swap_dio::Reason>(())
+/// ```
+///
 /// # Invariants
 /// The first `used` places ascend by page, do not overlap, and are not empty.
 #[derive(Debug)]
@@ -221,7 +241,7 @@ impl<M: PinMemory> Pins<M> {
     }
 }
 
-/// Memory for pins: a caller's slice, or a `Vec` that grows. Sealed.
+/// Memory for pins: a caller's slice, as in the example of [`Pins`], or with `alloc` a `Vec` that grows. Sealed.
 pub trait PinMemory: Sealed {
     #[doc(hidden)]
     fn places(&self) -> &[Pin];
