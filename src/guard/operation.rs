@@ -180,7 +180,7 @@ impl Operation {
             Self::MapOther => ("a mapping that cannot write to it", Ruling::Allowed, "mm/mmap.c:do_mmap"),
             Self::StoreShared => ("a store through a shared mapping", Ruling::Signal, "mm/memory.c:do_page_mkwrite"),
             Self::CopyRange => ("copy_file_range", BUSY_TEXT, "fs/read_write.c:generic_copy_file_checks"),
-            Self::Remap => ("cloning or deduplication", BUSY_TEXT, "fs/remap_range.c:generic_remap_checks"),
+            Self::Remap => ("cloning or deduplication", BUSY_TEXT, "fs/remap_range.c:__generic_remap_file_range_prep"),
             Self::ExchangeRange => {
                 ("an exchange of ranges", BUSY_TEXT, "fs/xfs/xfs_exchrange.c:xfs_exchange_range_checks")
             }
@@ -201,7 +201,7 @@ impl Operation {
             }
             Self::RemoveDevice => ("removal of the device", BUSY_TEXT, "fs/btrfs/volumes.c:btrfs_rm_device"),
             Self::Shrink => ("shrinking the filesystem", BUSY_TEXT, "fs/btrfs/volumes.c:btrfs_shrink_device"),
-            Self::Balance => ("balance", Ruling::Skipped, "fs/btrfs/volumes.c:btrfs_relocate_chunk"),
+            Self::Balance => ("balance", Ruling::Skipped, "fs/btrfs/volumes.c:__btrfs_balance"),
             Self::Scrub => ("scrub", Ruling::Skipped, "fs/btrfs/scrub.c:scrub_enumerate_chunks"),
             Self::CompressBlocks => ("compression by f2fs", Ruling::Skipped, "fs/f2fs/f2fs.h:f2fs_may_compress"),
             Self::Unlink => ("unlinking", Ruling::Refused(Errno::EPERM), "fs/namei.c:may_delete"),
