@@ -1,6 +1,7 @@
 //! A kiocb's flags to a block request's: total over every flag, and the swap mark is never lost on the way.
 //!
-//! A kiocb without [`Iocb::SWAP`] goes as direct I/O goes today. One with it obeys its own table:
+//! A kiocb without [`Iocb::SWAP`] goes as direct I/O goes today; integrity data on a route of several bios is carried,
+//! as Linux does for asynchronous kiocbs there. One with the mark obeys its own table:
 //!
 //! | flag | a swap request |
 //! | --- | --- |
@@ -39,7 +40,8 @@ impl Route {
 /// Translates the flags of a kiocb whose buffer has this direction, on this route.
 ///
 /// # Errors
-/// [`FlagFault::NotCarried`] with the first flag, in the order of the bits, that the request cannot carry.
+/// [`FlagFault::Unknown`] for bits of no flag; [`FlagFault::NotCarried`] with the first flag, in the order of the bits,
+/// that the request cannot carry; [`FlagFault::Unsupported`] for an atomic read.
 ///
 /// ```
 /// use swap_dio::flags::{Direction, Iocb, Req, ReqOp};
@@ -52,6 +54,10 @@ impl Route {
 /// # Ok::<(), swap_dio::Reason>(())
 /// ```
 pub fn opf(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason> {
+    let nobody = flags.difference(Iocb::all());
+    if !nobody.is_empty() {
+        return Err(Reason::Flags(FlagFault::Unknown { word: "ki_flags", bits: nobody.bits().into() }));
+    }
     if flags.contains(Iocb::SWAP) { swap(flags, direction, route) } else { direct(flags, direction, route) }
 }
 
@@ -61,9 +67,7 @@ fn swap(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason> 
     if polled && route != Route::Async {
         return Err(not_carried("HIPRI", "only an asynchronous request of one bio is polled"));
     }
-    if flags.intersects(REFUSED) {
-        let first = NOT_CARRIED.into_iter().find(|(flag, ..)| flags.contains(*flag));
-        let (_, name, why) = first.unwrap_or((REFUSED, "flag", "it has no rule"));
+    if let Some((_, name, why)) = NOT_CARRIED.into_iter().find(|(flag, ..)| flags.contains(*flag)) {
         return Err(not_carried(name, why));
     }
     let polled = if polled { Req::POLLED } else { Req::empty() };
@@ -77,15 +81,22 @@ fn swap(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason> 
 fn direct(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason> {
     let set = |flag: Iocb, req: Req| if flags.contains(flag) { req } else { Req::empty() };
     let polled = if route == Route::Async { set(Iocb::HIPRI, Req::POLLED) } else { Req::empty() };
-    let both = polled
-        .union(set(Iocb::NOWAIT, Req::NOWAIT))
-        .union(set(Iocb::ALLOC_CACHE, Req::ALLOC_CACHE))
-        .union(set(Iocb::HAS_METADATA, Req::INTEGRITY));
+    // `__blkdev_direct_IO_simple` has its bio on the stack: it comes from no cache and carries no integrity data.
+    let allocated = match route {
+        Route::Plain => Req::empty(),
+        Route::Vectored | Route::Async => {
+            set(Iocb::ALLOC_CACHE, Req::ALLOC_CACHE).union(set(Iocb::HAS_METADATA, Req::INTEGRITY))
+        }
+    };
+    let both = polled.union(allocated).union(set(Iocb::NOWAIT, Req::NOWAIT));
     match direction {
         Direction::Read if flags.contains(Iocb::ATOMIC) => {
             Err(Reason::Flags(FlagFault::Unsupported { flag: "ATOMIC", why: "only a write is atomic" }))
         }
         Direction::Read => Opf::new(ReqOp::Read, both),
+        Direction::Write if route == Route::Vectored && flags.contains(Iocb::ATOMIC) => {
+            Err(not_carried("ATOMIC", "an atomic write is one bio"))
+        }
         Direction::Write => {
             let write =
                 Req::SYNC.union(Req::IDLE).union(set(Iocb::DSYNC, Req::FUA)).union(set(Iocb::ATOMIC, Req::ATOMIC));

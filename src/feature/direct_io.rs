@@ -7,7 +7,7 @@ use super::Features;
 use crate::reason::{Reason, RequestFault};
 use crate::unit::{Bytes, PageSize};
 
-/// What a file says of direct I/O.
+/// What a file says of direct I/O: a claim, checked by [`from_statx`](Self::from_statx) and [`fits`](Self::fits).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DirectIo {
     /// Possible, with these alignments: powers of two.
@@ -34,7 +34,7 @@ impl DirectIo {
     /// Reads `stx_mask`, `stx_dio_mem_align`, `stx_dio_offset_align` and `stx_dio_read_offset_align`.
     ///
     /// # Errors
-    /// [`RequestFault::AlignmentAbovePage`] for an alignment that is no power of two.
+    /// [`RequestFault::AlignmentOdd`] for an alignment that is no power of two.
     pub fn from_statx(mask: u32, memory: u32, offset: u32, read_offset: u32) -> Result<Self, Reason> {
         if mask & Self::STATX_DIOALIGN == 0 {
             return Ok(Self::Unknown);
@@ -46,7 +46,8 @@ impl DirectIo {
         let read_offset = if said { read_offset } else { offset };
         for (what, got) in [("memory", memory), ("offsets", offset), ("offsets of reads", read_offset)] {
             if !got.is_power_of_two() {
-                return Err(above(what, Bytes::new(got.into()), PageSize::KIB_4));
+                let got = Bytes::new(got.into());
+                return Err(Reason::Request(RequestFault::AlignmentOdd { what, got }));
             }
         }
         let bytes = |value: u32| Bytes::new(value.into());
@@ -63,7 +64,8 @@ impl DirectIo {
         }
     }
 
-    /// Checks that requests of whole pages can be aligned so.
+    /// Checks that requests of whole pages can be aligned so. It says nothing against a file without direct I/O: that
+    /// is for [`features`](Self::features) to say.
     ///
     /// # Errors
     /// [`RequestFault::AlignmentAbovePage`], memory first, then offsets of writes, then of reads.

@@ -70,60 +70,74 @@ bitflags::bitflags! {
 /// What a block request does: `REQ_OP_`, the low eight bits. Odd operations send data to the device.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
-#[repr(u8)]
 pub enum ReqOp {
     /// `REQ_OP_READ`.
-    Read = 0,
+    Read,
     /// `REQ_OP_WRITE`.
-    Write = 1,
+    Write,
     /// `REQ_OP_FLUSH`.
-    Flush = 2,
+    Flush,
     /// `REQ_OP_DISCARD`.
-    Discard = 3,
+    Discard,
     /// `REQ_OP_SECURE_ERASE`.
-    SecureErase = 5,
+    SecureErase,
     /// `REQ_OP_ZONE_APPEND`.
-    ZoneAppend = 7,
+    ZoneAppend,
     /// `REQ_OP_WRITE_ZEROES`.
-    WriteZeroes = 9,
+    WriteZeroes,
     /// `REQ_OP_ZONE_OPEN`.
-    ZoneOpen = 11,
+    ZoneOpen,
     /// `REQ_OP_ZONE_CLOSE`.
-    ZoneClose = 13,
+    ZoneClose,
     /// `REQ_OP_ZONE_FINISH`.
-    ZoneFinish = 15,
+    ZoneFinish,
     /// `REQ_OP_ZONE_RESET`.
-    ZoneReset = 17,
+    ZoneReset,
     /// `REQ_OP_ZONE_RESET_ALL`.
-    ZoneResetAll = 19,
+    ZoneResetAll,
     /// `REQ_OP_DRV_IN`.
-    DrvIn = 34,
+    DrvIn,
     /// `REQ_OP_DRV_OUT`.
-    DrvOut = 35,
+    DrvOut,
 }
 
 impl ReqOp {
-    /// Every operation, with its number on every kernel read.
-    const NUMBERS: [(Self, u32); 14] = [
-        (Self::Read, 0),
-        (Self::Write, 1),
-        (Self::Flush, 2),
-        (Self::Discard, 3),
-        (Self::SecureErase, 5),
-        (Self::ZoneAppend, 7),
-        (Self::WriteZeroes, 9),
-        (Self::ZoneOpen, 11),
-        (Self::ZoneClose, 13),
-        (Self::ZoneFinish, 15),
-        (Self::ZoneReset, 17),
-        (Self::ZoneResetAll, 19),
-        (Self::DrvIn, 34),
-        (Self::DrvOut, 35),
+    /// Every operation.
+    pub const ALL: [Self; 14] = [
+        Self::Read,
+        Self::Write,
+        Self::Flush,
+        Self::Discard,
+        Self::SecureErase,
+        Self::ZoneAppend,
+        Self::WriteZeroes,
+        Self::ZoneOpen,
+        Self::ZoneClose,
+        Self::ZoneFinish,
+        Self::ZoneReset,
+        Self::ZoneResetAll,
+        Self::DrvIn,
+        Self::DrvOut,
     ];
 
-    /// The operation's number.
-    pub fn number(self) -> u32 {
-        Self::NUMBERS.into_iter().find(|(op, _)| *op == self).map_or(0, |(_, number)| number)
+    /// The operation's number, the same on every kernel read.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Flush => 2,
+            Self::Discard => 3,
+            Self::SecureErase => 5,
+            Self::ZoneAppend => 7,
+            Self::WriteZeroes => 9,
+            Self::ZoneOpen => 11,
+            Self::ZoneClose => 13,
+            Self::ZoneFinish => 15,
+            Self::ZoneReset => 17,
+            Self::ZoneResetAll => 19,
+            Self::DrvIn => 34,
+            Self::DrvOut => 35,
+        }
     }
 
     /// The operation of a number.
@@ -131,8 +145,8 @@ impl ReqOp {
     /// # Errors
     /// [`FlagFault::UnknownOp`].
     pub fn from_number(number: u32) -> Result<Self, Reason> {
-        let known = Self::NUMBERS.into_iter().find(|(_, known)| *known == number);
-        known.map(|(op, _)| op).ok_or(Reason::Flags(FlagFault::UnknownOp { word: "bi_opf", op: number }))
+        let known = Self::ALL.into_iter().find(|op| op.number() == number);
+        known.ok_or(Reason::Flags(FlagFault::UnknownOp { word: "bi_opf", op: number }))
     }
 
     /// The kernel's name.

@@ -63,8 +63,8 @@ pub enum FlagFault {
         /// Whose numbers hold here.
         kernel: &'static str,
     },
-    /// A flag of a kiocb that a swap request cannot carry.
-    #[error("a swap request cannot carry IOCB_{flag}: {why}")]
+    /// A flag of a kiocb that its request cannot carry, because it is swap or goes that way.
+    #[error("the request cannot carry IOCB_{flag}: {why}")]
     NotCarried {
         /// The kernel's name for it.
         flag: &'static str,

@@ -62,8 +62,16 @@ pub enum RequestFault {
         /// The promise.
         promise: &'static str,
     },
-    /// An alignment that no request of whole pages can have, or that is none.
-    #[error("direct I/O is said to need {what} aligned to {got}, swap has pages of {page}")]
+    /// An alignment that is no power of two.
+    #[error("direct I/O is said to need {what} aligned to {got}, which is no power of two")]
+    AlignmentOdd {
+        /// Memory or offsets.
+        what: &'static str,
+        /// What is needed.
+        got: Bytes,
+    },
+    /// An alignment that no request of whole pages can have.
+    #[error("direct I/O needs {what} aligned to {got}, swap has pages of {page}")]
     AlignmentAbovePage {
         /// Memory or offsets.
         what: &'static str,
@@ -140,7 +148,7 @@ impl RequestFault {
             Self::BufferAlignment { .. } => row("misaligned", Permanent, EINVAL, DIRECT_IO),
             Self::HeaderPage => row("header-page", Permanent, EINVAL, "mm/swapfile.c:setup_swap_map"),
             Self::Promise { .. } => own("promise-missing", Permanent, refuses(Errno::EOPNOTSUPP)),
-            Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, EINVAL),
+            Self::AlignmentOdd { .. } | Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, EINVAL),
             Self::Context { .. } => row("reclaim-context", Transient, EAGAIN, "mm/vmscan.c:may_enter_fs"),
             Self::Closed => own("closed", Permanent, EIO),
             Self::MappingMoved => own("mapping-moved", Permanent, EIO),
@@ -168,6 +176,7 @@ impl RequestFault {
             | Self::BufferAlignment { .. }
             | Self::HeaderPage
             | Self::Promise { .. }
+            | Self::AlignmentOdd { .. }
             | Self::AlignmentAbovePage { .. }
             | Self::Context { .. }
             | Self::Closed
