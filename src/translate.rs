@@ -67,8 +67,8 @@ fn swap(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason> 
     if polled && route != Route::Async {
         return Err(not_carried("HIPRI", "only an asynchronous request of one bio is polled"));
     }
-    if let Some((_, name, why)) = NOT_CARRIED.into_iter().find(|(flag, ..)| flags.contains(*flag)) {
-        return Err(not_carried(name, why));
+    if flags.intersects(REFUSED) {
+        return Err(refused(flags));
     }
     let polled = if polled { Req::POLLED } else { Req::empty() };
     match direction {
@@ -103,6 +103,13 @@ fn direct(flags: Iocb, direction: Direction, route: Route) -> Result<Opf, Reason
             Opf::new(ReqOp::Write, both.union(write))
         }
     }
+}
+
+/// Why not, by the first flag that is refused.
+#[cold]
+fn refused(flags: Iocb) -> Reason {
+    let first = NOT_CARRIED.into_iter().find(|(flag, ..)| flags.contains(*flag));
+    first.map_or(not_carried("of no name", "it has no rule"), |(_, name, why)| not_carried(name, why))
 }
 
 const fn not_carried(flag: &'static str, why: &'static str) -> Reason {

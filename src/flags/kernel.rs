@@ -141,16 +141,18 @@ fn write<F: Flags<Bits = u32> + Copy + 'static>(
     numbers: Numbers<F>,
     flags: F,
 ) -> Result<u32, Reason> {
-    let mut word = 0;
-    for flag in flags.iter() {
-        let number = numbers.iter().copied().flatten().find(|(known, _)| known.bits() == flag.bits());
-        let Some((_, bit)) = number else {
-            let name = flag.iter_names().next().map_or("an unnamed flag", |(name, _)| name);
-            return Err(no_number(prefix, name, kernel));
-        };
-        word |= mask(*bit);
+    let (mut word, mut rest) = (0, flags);
+    for (flag, bit) in numbers.iter().copied().flatten() {
+        if rest.contains(*flag) {
+            rest.remove(*flag);
+            word |= mask(*bit);
+        }
     }
-    Ok(word)
+    if rest.is_empty() {
+        return Ok(word);
+    }
+    let name = rest.iter_names().next().map_or("an unnamed flag", |(name, _)| name);
+    Err(no_number(prefix, name, kernel))
 }
 
 const fn no_number(prefix: &'static str, flag: &'static str, kernel: &'static str) -> Reason {
