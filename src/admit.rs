@@ -10,12 +10,12 @@
 //! | | no more than the policy's limit | [`TooLong`](RequestFault::TooLong) |
 //! | | the folio is a power of two and fits | [`Folio`](RequestFault::Folio) |
 //! | | the buffer lies as direct I/O needs it | [`BufferAlignment`](RequestFault::BufferAlignment) |
-//! | | its flags are ones that a swap request carries | [`NotCarried`](crate::reason::FlagFault::NotCarried) |
+//! | | its flags are known, and ones that a swap request carries | [`Unknown`](crate::reason::FlagFault::Unknown), [`NotCarried`](crate::reason::FlagFault::NotCarried) |
 //! | range | not the header page | [`HeaderPage`](RequestFault::HeaderPage) |
 //! | | inside the area | [`Reason::OutsideArea`] |
 //! | promises | `LARGE_FOLIO` for a folio of several pages, `ASYNC_COMPLETION` for the asynchronous route | [`Promise`](RequestFault::Promise) |
-//! | | a write comes from where this area may be written to | [`Context`](RequestFault::Context) |
 //! | state | not closed, not moved, not shut down | [`Closed`](RequestFault::Closed), [`MappingMoved`](RequestFault::MappingMoved), [`ShutDown`](RequestFault::ShutDown) |
+//! | | a write comes from where this area may be written to | [`Context`](RequestFault::Context) |
 //! | | fewer in flight than the limit | [`QueueFull`](RequestFault::QueueFull) |
 //!
 //! What the map proves is not asked again: that every page is written, unshared and in place. What the model needs

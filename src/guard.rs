@@ -16,5 +16,5 @@ mod pins;
 mod relocation;
 
 pub use operation::{Operation, Ruling};
-pub use pins::{FileId, Pin, PinMemory, Pinned, Pins};
+pub use pins::{FileId, Foreign, Pin, PinMemory, Pinned, Pins};
 pub use relocation::{Relocation, Scope};

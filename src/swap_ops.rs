@@ -77,7 +77,8 @@ pub trait Folio {
 /// A filesystem that serves swap by one call, as `swap_rw` of 5.19 to 6.18.
 ///
 /// The implementation must run no transaction, take no lock that a reclaiming task may hold, allocate nothing that
-/// reclaim must first free, and end the batch exactly once: now, or later from a [`QueuedBatch`].
+/// reclaim must first free, and end the batch exactly once: now, or later from a [`QueuedBatch`]. It cannot return
+/// without: only a batch gives a [`Completion`].
 ///
 /// ```
 /// use swap_dio::Completion;
@@ -161,7 +162,8 @@ pub trait SwapOps<'p, F: Folio> {
     fn submit_write(&self, batch: Batch<'p, F>);
 }
 
-/// Serves `swap_ops` by `swap_rw`, as mainline's `swap_fs_submit` did for NFS and SMB.
+/// Serves `swap_ops` by `swap_rw`, as mainline's `swap_fs_submit` did for NFS and SMB. Merging and demands are the
+/// defaults: `swap_rw` has neither.
 #[derive(Clone, Copy, Debug)]
 pub struct RwAsOps<T>(pub T);
 
@@ -185,7 +187,8 @@ impl<T> RwAsOps<T> {
     }
 }
 
-/// Serves `swap_rw` by `swap_ops`: every request counts as queued, since its end is told to the folios alone.
+/// Serves `swap_rw` by `swap_ops`: every request counts as queued, since its end is told to the folios alone. What
+/// `can_merge` and `flags` say is lost: `swap_rw` has no place for it.
 #[derive(Clone, Copy, Debug)]
 pub struct OpsAsRw<T>(pub T);
 
@@ -196,6 +199,24 @@ impl<'p, F: Folio, T: SwapOps<'p, F>> SwapRw<'p, F> for OpsAsRw<T> {
             Direction::Write => self.0.submit_write(batch),
         }
         Completion::QUEUED
+    }
+}
+
+impl<'p, F: Folio, T: SwapOps<'p, F> + ?Sized> SwapOps<'p, F> for &T {
+    fn flags(&self) -> OpsFlags {
+        (**self).flags()
+    }
+
+    fn can_merge(&self, last: &F, next: &F, direction: Direction) -> bool {
+        (**self).can_merge(last, next, direction)
+    }
+
+    fn submit_read(&self, batch: Batch<'p, F>) {
+        (**self).submit_read(batch);
+    }
+
+    fn submit_write(&self, batch: Batch<'p, F>) {
+        (**self).submit_write(batch);
     }
 }
 

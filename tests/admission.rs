@@ -3,26 +3,26 @@
 //! The order is the one of the table in `src/admit.rs`; the rule above it is that a reason to retry never hides one
 //! to refuse.
 
-mod active;
+#[path = "admission/cases.rs"]
+mod cases;
 #[path = "admission/completion.rs"]
 mod completion;
+mod mapped;
 #[path = "admission/runs.rs"]
 mod runs;
 #[path = "admission/threads.rs"]
 mod threads;
 
-use active::{Map, PAGE, activate, map, room};
+use mapped::{PAGE, map, room};
 use std::mem::{Discriminant, discriminant};
-use swap_dio::admit::{Context, Policy, Request, Retirement};
+use swap_dio::admit::{Context, Policy, Request};
 use swap_dio::flags::{Direction, Iocb, Req, ReqOp};
-use swap_dio::guard::{FileId, Operation, Pin, Pins, Relocation, Ruling, Scope};
 use swap_dio::reason::{FlagFault, RequestFault};
 use swap_dio::translate::Route;
-use swap_dio::{Bytes, DirectIo, ExtentState, Features, FileExtent, Model, PageCount, PageIndex, Reason, Verdict};
+use swap_dio::{Bytes, DirectIo, Features, Model, PageCount, PageIndex, Reason, Verdict};
 
 /// What the file model needs, and what every request here may use.
-const ENOUGH: Features =
-    Features::required(Model::File).union(Features::ASYNC_COMPLETION).union(Features::LARGE_FOLIO);
+const ENOUGH: Features = Features::required(Model::File).union(Features::ASYNC_COMPLETION).union(Features::LARGE_FOLIO);
 
 /// A request at a policy at one moment. As it stands it is admitted; a fault changes what no other fault changes.
 #[derive(Clone, Copy)]
@@ -106,20 +106,8 @@ fn faults() -> Vec<Fault> {
             |m| m.request.flags = Iocb::WAITQ,
             Reason::Flags(FlagFault::NotCarried { flag: "WAITQ", why: "it is for buffered reads" }),
         ),
-        (
-            "the header",
-            "header-page",
-            Refuse,
-            |m| m.request.first = PageIndex::ZERO,
-            Reason::Request(F::HeaderPage),
-        ),
-        (
-            "past the end",
-            "outside-area",
-            Refuse,
-            |m| m.area = 3,
-            Reason::OutsideArea { page: at(3), pages: count(3) },
-        ),
+        ("the header", "header-page", Refuse, |m| m.request.first = PageIndex::ZERO, Reason::Request(F::HeaderPage)),
+        ("past the end", "outside-area", Refuse, |m| m.area = 3, Reason::OutsideArea { page: at(3), pages: count(3) }),
         (
             "a large folio",
             "promise-missing",
@@ -224,8 +212,7 @@ fn state_is_told_in_its_order() {
     for bits in 0..16u8 {
         let [closed, moved, shut_down, full] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
         for survives in [false, true] {
-            let mut moment =
-                Moment { state: [closed, moved, shut_down], in_flight: if full { 0 } else { 1 }, ..SOUND };
+            let mut moment = Moment { state: [closed, moved, shut_down], in_flight: if full { 0 } else { 1 }, ..SOUND };
             moment.features.set(Features::SURVIVES_SHUTDOWN, survives);
             let expected = match (closed, moved, shut_down && !survives, full) {
                 (true, ..) => Err("closed"),
@@ -267,6 +254,16 @@ fn a_write_comes_from_where_the_area_may_be_written_to() {
             let expected = if passes { None } else { Some("reclaim-context") };
             assert_eq!(told.err(), expected, "{model:?}, {demand}, {context:?}, {direction:?}");
         }
+    }
+}
+
+#[test]
+fn a_folio_is_a_power_of_two_and_fits() {
+    // Of four pages; others of the request may be smaller.
+    for (folio, passes) in [(0, false), (1, true), (2, true), (3, false), (4, true), (6, false), (8, false)] {
+        let request = Request { folio: PageCount::new(folio), ..SOUND.request };
+        let told = Moment { request, ..SOUND }.judge().map_err(|reason| reason.code());
+        assert_eq!(told, if passes { Ok(()) } else { Err("misaligned") }, "{folio} pages");
     }
 }
 
@@ -315,7 +312,9 @@ fn a_buffer_is_aligned_as_the_file_needs_it() {
 fn only_a_write_is_marked_and_only_the_asynchronous_route_is_polled() {
     let mut slots = room(1);
     let policy = Policy::new(map(Model::File, &[(8, 8)], &mut slots), ENOUGH).expect("enough");
-    for (direction, op, mark) in [(Direction::Read, ReqOp::Read, Req::empty()), (Direction::Write, ReqOp::Write, Req::SWAP)] {
+    for (direction, op, mark) in
+        [(Direction::Read, ReqOp::Read, Req::empty()), (Direction::Write, ReqOp::Write, Req::SWAP)]
+    {
         for flags in [Iocb::empty(), Iocb::SWAP] {
             for (route, more, flags) in [
                 (Route::Plain, Req::empty(), flags),

@@ -160,8 +160,7 @@ fn tame(asked: &Asked<u8>) -> Request {
 
 fn request<N>(asked: &Asked<N>, number: impl Fn(&N) -> u64) -> Request {
     let direction = if asked.write { Direction::Write } else { Direction::Read };
-    let [first, pages, alignment, folio] =
-        [&asked.first, &asked.pages, &asked.alignment, &asked.folio].map(|it| number(it));
+    let [first, pages, alignment, folio] = [&asked.first, &asked.pages, &asked.alignment, &asked.folio].map(number);
     Request {
         direction,
         first: PageIndex::new(first),
@@ -208,6 +207,7 @@ impl Area {
             (pages > self.limit, "request-too-long", Refuse),
             (folio.count_ones() != 1 || folio > pages, "misaligned", Refuse),
             (alignment == 0 || alignment % self.memory != 0, "misaligned", Refuse),
+            (!Iocb::all().contains(request.flags), "flags-unknown", Refuse),
             (!carried, "flag-not-carried", Refuse),
             (first == 0, "header-page", Refuse),
             (end > u128::try_from(total).expect("small"), "outside-area", Refuse),

@@ -19,30 +19,35 @@ impl Ledger {
         Self { in_flight: AtomicU32::new(0), dropped: AtomicU32::new(0), state: AtomicU32::new(0) }
     }
 
-    /// Counts a request in, unless the state or the limit forbids it.
+    /// Counts a request in, unless the state forbids it for good, or `later` or the limit for now: in that order.
     ///
     /// The count is raised before the state is read, and a closing thread sets the state before it reads the count:
-    /// so at least one of the two sees the other.
+    /// so at least one of the two sees the other. A request that is refused is in the count for that moment.
     #[inline]
-    pub(super) fn enter(&self, limit: u32, survives_shutdown: bool) -> Result<Held<'_>, Reason> {
+    pub(super) fn enter(&self, limit: u32, survives: bool, later: Option<RequestFault>) -> Result<Held<'_>, Reason> {
         let before = self.in_flight.fetch_add(1, SeqCst);
         let held = Held { ledger: self, ended: false };
         let state = self.state.load(SeqCst);
-        let refusal = if state == 0 && before < limit {
-            return Ok(held);
+        let refusal = if state == 0 && before < limit && later.is_none() {
+            None
         } else if state & CLOSED != 0 {
-            RequestFault::Closed
+            Some(RequestFault::Closed)
         } else if state & MOVED != 0 {
-            RequestFault::MappingMoved
-        } else if state & SHUT_DOWN != 0 && !survives_shutdown {
-            RequestFault::ShutDown
-        } else if before >= limit {
-            RequestFault::QueueFull { limit }
+            Some(RequestFault::MappingMoved)
+        } else if state & SHUT_DOWN != 0 && !survives {
+            Some(RequestFault::ShutDown)
+        } else if later.is_some() {
+            later
         } else {
-            return Ok(held);
+            (before >= limit).then_some(RequestFault::QueueFull { limit })
         };
-        held.end();
-        Err(Reason::Request(refusal))
+        match refusal {
+            None => Ok(held),
+            Some(fault) => {
+                held.end();
+                Err(Reason::Request(fault))
+            }
+        }
     }
 
     pub(super) fn set(&self, state: u32) {

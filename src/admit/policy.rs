@@ -35,7 +35,7 @@ pub enum Retirement<S> {
         /// The key to the pins, for [`Pins::unpin`](crate::guard::Pins::unpin).
         pinned: Option<Pinned>,
     },
-    /// It cannot be let go of.
+    /// It cannot be let go of: a request was given up or leaked. None can be out otherwise, since tickets borrow it.
     Still {
         /// The policy, closed.
         policy: Policy<S>,
@@ -92,6 +92,9 @@ impl<S: Slots> Policy<S> {
     }
 
     /// Keeps the key to the area's pins until the policy has retired, so that nothing is unpinned under a request.
+    ///
+    /// That the key is for the pages of this map is the caller's word. A key that was kept before is let go of: its
+    /// pages stay pinned.
     #[must_use]
     pub fn pinned_by(mut self, pinned: Pinned) -> Self {
         self.pinned = Some(pinned);
@@ -119,6 +122,12 @@ impl<S: Slots> Policy<S> {
     /// The first reason, in the order of the [module](super)'s table.
     #[inline]
     pub fn admit(&self, request: &Request) -> Result<Ticket<'_>, Reason> {
+        self.admit_for(request, Features::empty())
+    }
+
+    /// The same for operations that demand something of their caller besides.
+    #[inline]
+    pub(crate) fn admit_for(&self, request: &Request, demands: Features) -> Result<Ticket<'_>, Reason> {
         let &Request { direction, first, pages, alignment, folio, flags, route, context } = request;
         // Shape.
         if pages == PageCount::ZERO {
@@ -147,20 +156,17 @@ impl<S: Slots> Policy<S> {
         }
 
         // Promises.
-        let features = self.promises.features();
+        let features = self.promises.features().union(demands);
         if folio.get() > 1 {
             features.needs(Features::LARGE_FOLIO, "a large folio")?;
         }
         if route == Route::Async {
             features.needs(Features::ASYNC_COMPLETION, "the asynchronous route")?;
         }
-        if direction == Direction::Write {
-            self.enter_from(context)?;
-        }
 
         // State.
-        let survives = features.contains(Features::SURVIVES_SHUTDOWN);
-        let held = self.ledger.enter(self.in_flight, survives)?;
+        let later = if direction == Direction::Write { self.kept_out(context, features) } else { None };
+        let held = self.ledger.enter(self.in_flight, features.contains(Features::SURVIVES_SHUTDOWN), later)?;
         let may_queue = features.contains(Features::ASYNC_COMPLETION);
         Ok(Ticket { view: self.map.view(), held, first, pages, opf, may_queue })
     }
@@ -235,23 +241,23 @@ impl<S: Slots> Policy<S> {
         }
     }
 
-    /// Whether a write may come from such a context: `may_enter_fs`.
-    fn enter_from(&self, context: Context) -> Result<(), Reason> {
-        let enters = self.map.model() == Model::File || self.promises.features().contains(Features::REQUIRES_NOFS);
+    /// Why a write may not come from such a context: `may_enter_fs`.
+    fn kept_out(&self, context: Context, features: Features) -> Option<RequestFault> {
+        let enters = self.map.model() == Model::File || features.contains(Features::REQUIRES_NOFS);
         let context = match context {
-            Context::Unrestricted => return Ok(()),
-            Context::Nofs if !enters => return Ok(()),
+            Context::Unrestricted => return None,
+            Context::Nofs if !enters => return None,
             Context::Nofs => "GFP_NOFS",
             Context::Noio => "GFP_NOIO",
         };
-        Err(refused(RequestFault::Context { context }))
+        Some(RequestFault::Context { context })
     }
 }
 
 /// Names the first page of a request that is outside.
 #[cold]
 fn outside(first: PageIndex, pages: PageCount, total: PageCount) -> Reason {
-    let last = first.get().saturating_add(pages.get()).saturating_sub(1);
+    let last = first.get().saturating_add(pages.get().saturating_sub(1));
     let page = PageIndex::new(first.get().max(total.get()).min(last));
     Reason::OutsideArea { page, pages: total }
 }

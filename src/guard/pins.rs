@@ -4,6 +4,8 @@
 //! [`Pins::check`]. There is no other way to unpin. Pins are sorted by page and never overlap, so that a check is a
 //! binary search.
 
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use super::{Relocation, Scope};
 use crate::map::{Slots, SwapMap};
 use crate::model::Model;
@@ -31,7 +33,7 @@ impl FileId {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pin {
     file: FileId,
-    serial: u64,
+    serial: usize,
     first: PageIndex,
     pages: PageCount,
 }
@@ -55,7 +57,7 @@ impl Pin {
         self.pages
     }
 
-    /// The page after its last.
+    /// The page after its last; a pin does not overflow.
     const fn end(&self) -> u64 {
         self.first.get().saturating_add(self.pages.get())
     }
@@ -73,13 +75,28 @@ impl Pin {
 #[must_use = "pages stay pinned until this comes back to `Pins::unpin`"]
 pub struct Pinned {
     file: FileId,
-    serial: u64,
+    serial: usize,
 }
 
 impl Pinned {
     /// The file.
     pub const fn file(&self) -> FileId {
         self.file
+    }
+}
+
+/// A key that other pins gave, and that it does not fit here.
+#[derive(Debug)]
+pub struct Foreign {
+    /// The key.
+    pub pinned: Pinned,
+    /// [`GuardFault::PinUnknown`].
+    pub reason: Reason,
+}
+
+impl From<Foreign> for Reason {
+    fn from(foreign: Foreign) -> Self {
+        foreign.reason
     }
 }
 
@@ -98,7 +115,7 @@ impl Pinned {
 /// let reason = pins.check(Relocation::Collect, segment).expect_err("file 12 swaps there");
 /// assert_eq!(
 ///     reason.to_string(),
-///     "garbage collection would move 50 pages from page 100 on, which active swap file 12 pins"
+///     "garbage collection would touch 50 pages from page 100 on, which active swap file 12 pins"
 /// );
 /// pins.unpin(pinned)?; // swapped off
 /// pins.check(Relocation::Collect, segment)?;
@@ -111,13 +128,12 @@ impl Pinned {
 pub struct Pins<M> {
     memory: M,
     used: usize,
-    serial: u64,
 }
 
 impl<M: PinMemory> Pins<M> {
     /// No pins, in this memory: a slice of [`Pin`]s, or with `alloc` a `Vec` of them.
     pub const fn new(memory: M) -> Self {
-        Self { memory, used: 0, serial: 0 }
+        Self { memory, used: 0 }
     }
 
     /// The pins that are held, by page.
@@ -139,9 +155,9 @@ impl<M: PinMemory> Pins<M> {
     /// Pins runs of pages of the device, in any order. All or nothing.
     ///
     /// # Errors
-    /// [`GuardFault::AlreadyPinned`] for a file that has pins; [`GuardFault::PinsFull`]; [`GuardFault::EmptyPin`]
-    /// for a run of no page or no run at all; then [`GuardFault::TwicePinned`] for a page that two runs have, the
-    /// other one this file's or another's.
+    /// [`GuardFault::AlreadyPinned`] for a file that has pins; run by run [`GuardFault::PinsFull`],
+    /// [`GuardFault::EmptyPin`] for no page, [`GuardFault::PinOverflow`]; [`GuardFault::EmptyPin`] for no run; then
+    /// [`GuardFault::TwicePinned`] for a page that two runs have, the other one this file's or another's.
     pub fn pin(
         &mut self,
         file: FileId,
@@ -150,14 +166,17 @@ impl<M: PinMemory> Pins<M> {
         if self.held().iter().any(|pin| pin.file == file) {
             return Err(refused(GuardFault::AlreadyPinned { file: file.0 }));
         }
-        let serial = self.serial.wrapping_add(1);
+        let serial = NEXT.fetch_add(1, Relaxed);
         let mut end = self.used;
         for (first, pages) in runs {
+            let place = self.memory.place(end).ok_or(refused(GuardFault::PinsFull { capacity: count(end) }))?;
             if pages == PageCount::ZERO {
                 return Err(refused(GuardFault::EmptyPin { file: file.0 }));
             }
-            let place = self.memory.place(end);
-            *place.ok_or(refused(GuardFault::PinsFull { capacity: count(end) }))? = Pin { file, serial, first, pages };
+            if first.checked_add(pages).is_none() {
+                return Err(refused(GuardFault::PinOverflow { file: file.0, first, pages }));
+            }
+            *place = Pin { file, serial, first, pages };
             end = end.saturating_add(1);
         }
         if end == self.used {
@@ -166,24 +185,23 @@ impl<M: PinMemory> Pins<M> {
         self.used = end;
         sort::by_key(self.memory.places_mut().get_mut(..end).unwrap_or_default(), |pin| pin.first.get());
         if let Some(reason) = self.collision(file) {
-            self.remove(file, serial);
+            self.remove(serial);
             return Err(reason);
         }
-        self.serial = serial;
         Ok(Pinned { file, serial })
     }
 
     /// Unpins a file: its area is off, and no request is left.
     ///
     /// # Errors
-    /// [`GuardFault::PinUnknown`] for a key that other pins gave: nothing is unpinned.
-    pub fn unpin(&mut self, pinned: Pinned) -> Result<(), Reason> {
+    /// [`Foreign`] with the key, if other pins gave it: nothing is unpinned.
+    pub fn unpin(&mut self, pinned: Pinned) -> Result<(), Foreign> {
         let Pinned { file, serial } = pinned;
-        if self.held().iter().any(|pin| pin.file == file && pin.serial == serial) {
-            self.remove(file, serial);
+        if self.held().iter().any(|pin| pin.serial == serial) {
+            self.remove(serial);
             Ok(())
         } else {
-            Err(refused(GuardFault::PinUnknown { file: file.0 }))
+            Err(Foreign { pinned, reason: refused(GuardFault::PinUnknown { file: file.0 }) })
         }
     }
 
@@ -199,7 +217,8 @@ impl<M: PinMemory> Pins<M> {
             Scope::Pages { first, pages } => {
                 let end = first.get().saturating_add(pages.get());
                 let at = held.partition_point(|pin| pin.end() <= first.get());
-                held.get(at).filter(|pin| pin.first.get() < end)
+                // An act on no page touches none.
+                held.get(at).filter(|pin| pin.first.get() < end && pages != PageCount::ZERO)
             }
         };
         match touched {
@@ -224,12 +243,12 @@ impl<M: PinMemory> Pins<M> {
     }
 
     /// Takes out what one activation pinned.
-    fn remove(&mut self, file: FileId, serial: u64) {
+    fn remove(&mut self, serial: usize) {
         let mut kept = 0usize;
         for at in 0..self.used {
             let places = self.memory.places_mut();
             let Some(pin) = places.get(at).copied() else { break };
-            if pin.file == file && pin.serial == serial {
+            if pin.serial == serial {
                 continue;
             }
             if let Some(place) = places.get_mut(kept) {
@@ -290,6 +309,10 @@ pub trait Sealed {}
 impl Sealed for &mut [Pin] {}
 #[cfg(feature = "alloc")]
 impl Sealed for alloc::vec::Vec<Pin> {}
+
+/// Names an activation among those of all pins there are, so that no key fits others. The only state that is shared:
+/// it decides nothing, and comes round after 2^32 activations on the smallest machines.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 const fn refused(fault: GuardFault) -> Reason {
     Reason::Guard(fault)

@@ -29,8 +29,8 @@ pub enum GuardFault {
         /// What was tried.
         operation: &'static str,
     },
-    /// A pin holds pages that an operation of the filesystem itself would move.
-    #[error("{act} would move {pages} from {first} on, which active swap file {file} pins")]
+    /// A pin holds pages that an act of the filesystem itself would move, share or free.
+    #[error("{act} would touch {pages} from {first} on, which active swap file {file} pins")]
     Pinned {
         /// What was tried.
         act: &'static str,
@@ -69,6 +69,16 @@ pub enum GuardFault {
         /// The file.
         file: u64,
     },
+    /// A pin that ends past 2^64.
+    #[error("a pin of file {file} holds {pages} from {first} on, which ends past 2^64")]
+    PinOverflow {
+        /// The file.
+        file: u64,
+        /// Its first page.
+        first: PageIndex,
+        /// Its pages.
+        pages: PageCount,
+    },
     /// A map of the file model, whose pages are the file's.
     #[error("a map of the file model has pages of the file, pins need pages of the device")]
     NoDevicePages,
@@ -90,6 +100,7 @@ impl GuardFault {
             Self::AlreadyPinned { .. } => own("active", Transient, refuses(Errno::EBUSY)),
             Self::TwicePinned { .. } => own("pinned", Transient, refuses(Errno::EBUSY)),
             Self::PinsFull { .. } => own("pins-full", Permanent, refuses(Errno::ENOMEM)),
+            Self::PinOverflow { .. } => own("pin-overflow", Permanent, refuses(Errno::EINVAL)),
             Self::EmptyPin { .. } => own("pin-empty", Permanent, refuses(Errno::EINVAL)),
             Self::NoDevicePages => own("not-identity", Permanent, refuses(Errno::EINVAL)),
             Self::PinUnknown { .. } => own("pin-unknown", Permanent, refuses(Errno::EINVAL)),
@@ -107,6 +118,7 @@ impl GuardFault {
             | Self::TwicePinned { .. }
             | Self::PinsFull { .. }
             | Self::EmptyPin { .. }
+            | Self::PinOverflow { .. }
             | Self::NoDevicePages
             | Self::PinUnknown { .. } => None,
         }

@@ -98,13 +98,13 @@ pub enum RequestFault {
     #[error("the filesystem has shut down, swap I/O to it would fail")]
     ShutDown,
     /// As many requests as are allowed are in flight.
-    #[error("{limit} requests are in flight, no more are allowed")]
+    #[error("requests in flight: {limit}, no more are allowed")]
     QueueFull {
         /// The most that are allowed.
         limit: u32,
     },
     /// Requests are in flight, so the area cannot be let go of.
-    #[error("{requests} requests are in flight")]
+    #[error("requests in flight: {requests}")]
     InFlight {
         /// How many.
         requests: u32,

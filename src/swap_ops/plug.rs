@@ -6,7 +6,7 @@
 //! Source: Linux v6.18, `mm/page_io.c` (`swap_writepage_fs`, `swap_write_unplug`); mainline `swap_add_folio`.
 
 use super::batch::{Batch, Folios};
-use super::{Folio, OpsFlags, SwapOps};
+use super::{Folio, SwapOps};
 use crate::admit::{Context, Policy, Request};
 use crate::feature::Features;
 use crate::flags::Direction;
@@ -17,7 +17,7 @@ use crate::unit::{Bytes, PageCount, PageIndex};
 /// Gathers folios for one area and one direction.
 ///
 /// Every folio that was added is told its end exactly once, whatever happens: also if its request is refused, which
-/// is how the caller learns of that.
+/// is how the caller learns of that. Those of one request share its fate, a folio past the end of the area included.
 #[derive(Debug)]
 pub struct Plug<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> {
     policy: &'p Policy<S>,
@@ -75,7 +75,7 @@ impl<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> Plug<'p, 'o, S, F, O> {
             return;
         }
         let folios = core::mem::replace(&mut self.folios, Folios::new(self.direction));
-        match self.allowed().and_then(|()| self.policy.admit(&self.request(&folios))) {
+        match self.policy.admit_for(&self.request(&folios), self.ops.flags().features()) {
             Err(reason) => folios.finish(Err(reason)),
             Ok(ticket) => {
                 let batch = Batch::new(ticket, folios);
@@ -100,21 +100,12 @@ impl<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> Plug<'p, 'o, S, F, O> {
 
     /// The request for the gathered folios: its buffer is aligned as the worst of them.
     fn request(&self, folios: &Folios<F>) -> Request {
-        let alignment = folios.iter().map(Folio::alignment).min().unwrap_or(Bytes::ZERO);
+        // The largest power of two in each: a multiple of 768 need not be one of the 512 beside it.
+        let alignment = folios.iter().map(|folio| folio.alignment().get()).map(|got| got & got.wrapping_neg()).min();
+        let alignment = Bytes::new(alignment.unwrap_or(0));
         let folio = folios.iter().map(Folio::pages).max().unwrap_or(PageCount::ZERO);
         let request = Request::new(self.direction, self.first, self.pages, alignment);
         Request { folio, context: self.context, ..request }
-    }
-
-    /// What the operations demand of whoever reclaims, besides the policy.
-    fn allowed(&self) -> Result<(), Reason> {
-        let strict = self.ops.flags().contains(OpsFlags::REQUIRE_NOFS);
-        match self.context {
-            Context::Nofs if strict && self.direction == Direction::Write => {
-                Err(Reason::Request(RequestFault::Context { context: "GFP_NOFS" }))
-            }
-            Context::Nofs | Context::Noio | Context::Unrestricted => Ok(()),
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "every test and fuzz target uses its own part")]
 
+use swap_dio::map::Store;
 use swap_dio::{
     Activation, Area, Bytes, DeviceId, FileExtent, Model, PageIndex, PageSize, Profile, Reason, Slot, SwapMap,
 };
@@ -20,25 +21,29 @@ pub(crate) fn room(runs: usize) -> Vec<Slot> {
 
 /// Activates a file whose runs are so many pages at these pages of the device, two pages at least in all.
 pub(crate) fn map<'s>(model: Model, runs: &[(u64, u64)], slots: &'s mut [Slot]) -> Map<'s> {
-    let mut logical = 0;
-    let claims: Vec<FileExtent> = runs
-        .iter()
-        .map(|(target, pages)| {
-            logical += pages * PAGE;
-            let claim = [logical - pages * PAGE, target * PAGE, pages * PAGE].map(Bytes::new);
-            FileExtent::written(claim[0], claim[1], claim[2])
-        })
-        .collect();
-    activate(model, logical / PAGE, &claims, slots).expect("sound")
+    let (pages, claims) = claims(runs);
+    activate(model, pages, &claims, slots).expect("sound")
+}
+
+/// The pages of a file, and a written claim for each of its runs.
+pub(crate) fn claims(runs: &[(u64, u64)]) -> (u64, Vec<FileExtent>) {
+    let mut pages = 0;
+    let claim = |(target, length): &(u64, u64)| {
+        let [logical, physical, bytes] = [pages, *target, *length].map(|pages| Bytes::new(pages * PAGE));
+        pages += length;
+        FileExtent::written(logical, physical, bytes)
+    };
+    let claims = runs.iter().map(claim).collect();
+    (pages, claims)
 }
 
 /// Activates a file of so many pages, by claims that may be unsound.
-pub(crate) fn activate<'s>(
+pub(crate) fn activate<S: Store>(
     model: Model,
     pages: u64,
     claims: &[FileExtent],
-    slots: &'s mut [Slot],
-) -> Result<Map<'s>, Reason> {
+    slots: S,
+) -> Result<S::Proof, Reason> {
     let profile = match model {
         Model::Bio => Profile::Iomap { device: DeviceId::MAIN },
         Model::File => Profile::File,
