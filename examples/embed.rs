@@ -5,8 +5,8 @@
 //! ```
 //!
 //! A small filesystem with a journal implements `swap_rw`, by the core of this crate alone: no OS, no privilege, all
-//! of it in memory. Read `embed/fs.rs` next: `Fs::write` is what a filesystem does for an application, `swap_rw` at
-//! its end is what it may do for swap.
+//! of it in memory. Read `embed/fs.rs` next: `Fs::write` is what a filesystem does for anybody, `swap_rw` at its end is
+//! how swap gets there.
 
 #[path = "embed/fs.rs"]
 mod fs;
@@ -18,12 +18,12 @@ use std::process::ExitCode;
 
 use fs::{Data, Fs, Memory, PAGE};
 use journal::Journal;
-use swap_dio::admit::{Policy, Request};
+use swap_dio::admit::Policy;
 use swap_dio::flags::Direction;
 use swap_dio::map::SwapMap;
 use swap_dio::swap_ops::{Folio, Plug, RwAsOps};
 use swap_dio::transaction::{Cost, Mapping, Via, cell};
-use swap_dio::{Activation, Area, Bytes, Features, PageCount, PageIndex, PageSize, Profile, Reason, Slot};
+use swap_dio::{Activation, Area, Bytes, Features, PageIndex, PageSize, Profile, Reason, Slot};
 
 fn main() -> Result<ExitCode, Reason> {
     println!("1. Swap through a filesystem that keeps the contract");
@@ -45,9 +45,9 @@ fn serve() -> Result<bool, Reason> {
 
     let ends = Ends::default();
     let mut ram: Vec<Frame> = (0..usable.get()).map(|page| Frame([page as u8; PAGE])).collect();
-    swap(&policy, &fs, Direction::Write, &mut ram, &ends);
+    swap(&policy, &fs, Direction::Write, &mut ram, &ends)?;
     ram.iter_mut().for_each(|frame| frame.0.fill(0xff));
-    swap(&policy, &fs, Direction::Read, &mut ram, &ends);
+    swap(&policy, &fs, Direction::Read, &mut ram, &ends)?;
     let wrong = ram.iter().enumerate().filter(|(page, frame)| frame.0 != [*page as u8; PAGE]).count();
 
     let (good, bad, transactions) = (ends.good.get(), ends.bad.get(), fs.journal.transactions());
@@ -69,13 +69,15 @@ fn bypass() -> bool {
         }
         let fs = |places: &[Mapping]| Fs::new(places, Journal::new(8, 1));
         let (written, read) = (fs(&places), fs(&places));
-        let verdict = ask(&written);
+        let asked = fs(&places);
+        let verdict = write_by_policy(&asked);
+        let admitted_ran = asked.journal.transactions();
         let (write_ends, read_ends) = (written.write(2, &[7; PAGE]).is_ok(), read.read(2).is_ok());
         let (write, read) = (written.journal.take_costs(), read.journal.take_costs());
         // What the crate's table says of such a filesystem, and that no costly write is admitted.
         foretold &= write == cell(Direction::Write, mapping, Via::Iomap).cost && write_ends;
         foretold &= read == cell(Direction::Read, mapping, Via::Iomap).cost && read_ends;
-        foretold &= verdict.is_ok() == (write | read).is_empty();
+        foretold &= verdict.is_ok() == (write | read).is_empty() && admitted_ran == 0;
         let verdict = verdict.map_or_else(|reason| format!("refuse: {}", reason.code()), |()| "admit".to_owned());
         println!("   {:<22} {:<35} {:<22} {verdict}", mapping.words(), words(write), words(read));
     }
@@ -89,7 +91,7 @@ fn starve() -> Result<bool, Reason> {
     let policy = Policy::new(activate(&fs, &mut slots)?, PROMISES)?;
     let ends = Ends::default();
     let mut ram: Vec<Frame> = (1..PAGES).map(|page| Frame([page as u8; PAGE])).collect();
-    swap(&policy, &fs, Direction::Write, &mut ram, &ends);
+    swap(&policy, &fs, Direction::Write, &mut ram, &ends)?;
     println!("   in place, admitted: {} of {} writes ended", ends.good.get(), PAGES - 1);
 
     let fs = Fs::new(&[Mapping::Unwritten; PAGES], Journal::new(8, 0));
@@ -115,24 +117,26 @@ fn activate<'s>(fs: &Fs, slots: &'s mut [Slot]) -> Result<SwapMap<&'s [Slot]>, R
     activation.finish()
 }
 
-/// Asks for a write of page 2, from activation on.
-fn ask(fs: &Fs) -> Result<(), Reason> {
+/// Writes page 2 as swap does, from activation on: done, or why not.
+fn write_by_policy(fs: &Fs) -> Result<(), Reason> {
     let mut slots = [Slot::EMPTY; 1];
     let policy = Policy::new(activate(fs, &mut slots)?, PROMISES)?;
-    let alignment = PageSize::KIB_4.bytes();
-    let ticket = policy.admit(&Request::new(Direction::Write, PageIndex::new(2), PageCount::new(1), alignment))?;
-    drop(ticket); // We only asked. A server ends it.
-    Ok(())
+    let (ends, mut frame, server) = (Ends::default(), Frame([7; PAGE]), RwAsOps(fs));
+    let mut plug = Plug::new(&policy, &server, Direction::Write)?;
+    plug.add(PageIndex::new(2), Lent { data: &mut frame.0, ends: &ends });
+    plug.flush();
+    ends.last.take().unwrap_or(Ok(()))
 }
 
 /// Swaps memory out or in, from page 1 on: page 0 is the header's.
-fn swap(policy: &Policy<&[Slot]>, fs: &Fs, direction: Direction, ram: &mut [Frame], ends: &Ends) {
+fn swap(policy: &Policy<&[Slot]>, fs: &Fs, direction: Direction, ram: &mut [Frame], ends: &Ends) -> Result<(), Reason> {
     let server = RwAsOps(fs);
-    let mut plug = Plug::new(policy, &server, direction);
+    let mut plug = Plug::new(policy, &server, direction)?;
     for (page, frame) in (1..).zip(ram) {
         plug.add(PageIndex::new(page), Lent { data: &mut frame.0, ends });
     }
     // Dropped, the plug submits what is left in it.
+    Ok(())
 }
 
 /// What our filesystem can promise: `swap_rw` in `embed/fs.rs` is where it keeps that.
@@ -161,6 +165,7 @@ struct Lent<'m> {
 struct Ends {
     good: Cell<usize>,
     bad: Cell<usize>,
+    last: Cell<Option<Result<(), Reason>>>,
 }
 
 impl Folio for Lent<'_> {
@@ -171,6 +176,7 @@ impl Folio for Lent<'_> {
     fn end(self, _: Direction, result: Result<(), Reason>) {
         let count = if result.is_ok() { &self.ends.good } else { &self.ends.bad };
         count.set(count.get() + 1);
+        self.ends.last.set(Some(result));
     }
 }
 

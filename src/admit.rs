@@ -14,7 +14,7 @@
 //! | range | not the header page | [`HeaderPage`](RequestFault::HeaderPage) |
 //! | | inside the area | [`Reason::OutsideArea`] |
 //! | promises | `LARGE_FOLIO` for a folio of several pages, `ASYNC_COMPLETION` for the asynchronous route | [`Promise`](RequestFault::Promise) |
-//! | state | not closed, not moved, not shut down | [`Closed`](RequestFault::Closed), [`MappingMoved`](RequestFault::MappingMoved), [`ShutDown`](RequestFault::ShutDown) |
+//! | state | not closed, nor draining for a write; not moved; not shut down | [`Closed`](RequestFault::Closed), [`MappingMoved`](RequestFault::MappingMoved), [`ShutDown`](RequestFault::ShutDown) |
 //! | | a write comes from where this area may be written to | [`Context`](RequestFault::Context) |
 //! | | fewer in flight than the limit | [`QueueFull`](RequestFault::QueueFull) |
 //!
@@ -58,6 +58,9 @@ mod ticket;
 #[cfg(doc)]
 use crate::reason::{Reason, RequestFault};
 pub use completion::{Completion, EIOCBQUEUED, Outcome};
-pub use policy::{Policy, Retirement};
+pub use policy::Policy;
 pub use request::{Context, Request};
 pub use ticket::{InFlight, Runs, Ticket};
+
+/// Folios of one batch: the entries of `struct swap_iocb`.
+pub const SWAP_CLUSTER_MAX: u64 = 32;

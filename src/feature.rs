@@ -69,7 +69,7 @@ bitflags::bitflags! {
         /// Whoever reclaims memory for this area must not enter a filesystem at all: `GFP_NOFS`, not only `GFP_NOIO`.
         ///
         /// Motive: `SWAP_OPS_F_REQUIRE_NOFS`, before it `SWP_FS_OPS` in `mm/vmscan.c:may_enter_fs`. A demand on the
-        /// caller more than a promise: admission refuses what comes from such a context.
+        /// caller more than a promise: admission refuses writes of tasks that may not enter a filesystem.
         const REQUIRES_NOFS = 1 << 8;
         /// Memory must not change while it is being written.
         ///

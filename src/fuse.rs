@@ -79,11 +79,13 @@ impl Features {
     /// What a FUSE file promises by how its connection and its handle were opened.
     ///
     /// Direct I/O in both directions without a detour through the page cache if the handle says `FOPEN_DIRECT_IO`,
-    /// which overrides passthrough; nothing at all without. Of `INIT` only `ASYNC_DIO` promises anything: the others
+    /// which overrides passthrough, and has positions; nothing at all without. Of `INIT` only `ASYNC_DIO` promises anything: the others
     /// say what may still happen to a request on its way. What the server itself does with it, and whether that needs
     /// memory, only the server can promise.
     pub const fn of_fuse(init: Init, open: Fopen) -> Self {
-        let direct = open.contains(Fopen::DIRECT_IO);
+        // What has no positions has no pages.
+        let positioned = !open.intersects(Fopen::STREAM.union(Fopen::NONSEEKABLE));
+        let direct = open.contains(Fopen::DIRECT_IO) && positioned;
         when(direct, Self::DIO_READ.union(Self::DIO_WRITE).union(Self::NO_BUFFERED_FALLBACK))
             .union(when(direct && init.contains(Init::ASYNC_DIO), Self::ASYNC_COMPLETION))
             .union(when(direct && open.contains(Fopen::PARALLEL_DIRECT_WRITES), Self::PARALLEL_WRITES))

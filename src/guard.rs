@@ -5,8 +5,8 @@
 //! truncate or a punch there, so a server checks again and again what it cannot forbid.
 //!
 //! Pins are the filesystem's own: what its defragmentation, garbage collection or balance must not move while the
-//! map of an active file points there. A pin is taken for a [`SwapMap`](crate::SwapMap) and gives a [`Pinned`]; only
-//! that unpins, and [`Policy::pinned_by`](crate::Policy::pinned_by) keeps it until no request is left.
+//! map of an active file points there. A [`SwapMap`](crate::SwapMap) goes in and comes out with its key; only that
+//! unpins, and [`Policy::pinned`](crate::Policy::pinned) keeps it until no request is left.
 //!
 //! Source: Linux v6.18, every place that asks `IS_SWAPFILE`, in the rows of `guard/operation.rs`;
 //! `fs/btrfs/inode.c:btrfs_add_swapfile_pin`, `fs/f2fs/data.c:f2fs_swap_activate` (`FI_PIN_FILE`).
@@ -16,5 +16,5 @@ mod pins;
 mod relocation;
 
 pub use operation::{Operation, Ruling};
-pub use pins::{FileId, Foreign, Pin, PinMemory, Pinned, Pins};
+pub use pins::{FileId, Foreign, Pin, PinMemory, Pinned, PinnedMap, Pins};
 pub use relocation::{Relocation, Scope};

@@ -53,7 +53,8 @@ pub(crate) use view::View;
 ///     }
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
+/// Neither `Clone` nor `Copy`: two policies over one map would not know of each other's requests.
+#[derive(Debug)]
 pub struct SwapMap<S> {
     slots: S,
     tree: Tree,

@@ -29,7 +29,8 @@ pub use plug::Plug;
 use crate::admit::Completion;
 use crate::feature::Features;
 use crate::flags::Direction;
-use crate::reason::Reason;
+use crate::model::Model;
+use crate::reason::{Reason, RequestFault};
 use crate::unit::{Bytes, PageCount};
 
 /// A piece of memory that is swapped: a page, or a larger power of two of pages.
@@ -71,6 +72,9 @@ pub trait Folio {
 
     /// Takes the end of its I/O. After a failed write the memory is still dirty and must be written again; after a
     /// failed read it is not up to date and must not be used.
+    ///
+    /// A reason whose verdict is [`Retry`](crate::Verdict::Retry) is of a request that was never made, as where too
+    /// many are in flight: the same folio may be added again later. Linux waits there; nothing here blocks.
     fn end(self, direction: Direction, result: Result<(), Reason>);
 }
 
@@ -78,7 +82,9 @@ pub trait Folio {
 ///
 /// The implementation must run no transaction, take no lock that a reclaiming task may hold, allocate nothing that
 /// reclaim must first free, and end the batch exactly once: now, or later from a [`QueuedBatch`]. It cannot return
-/// without: only a batch gives a [`Completion`].
+/// without: a [`Completion`] comes from a batch that was ended or queued.
+///
+/// Its pages are the file's, by definition: an area of the bio model never gets here.
 ///
 /// ```
 /// use swap_dio::Completion;
@@ -123,11 +129,16 @@ impl OpsFlags {
 ///
 /// ```
 /// use swap_dio::flags::Direction;
+/// use swap_dio::Model;
 /// use swap_dio::swap_ops::{Batch, Folio, OpsFlags, SwapOps};
 ///
 /// struct Device;
 ///
 /// impl<'p, F: Folio> SwapOps<'p, F> for Device {
+///     fn model(&self) -> Model {
+///         Model::Bio
+///     }
+///
 ///     fn flags(&self) -> OpsFlags {
 ///         OpsFlags::empty() // bios enter no filesystem
 ///     }
@@ -143,6 +154,9 @@ impl OpsFlags {
 /// }
 /// ```
 pub trait SwapOps<'p, F: Folio> {
+    /// Whose pages it takes: of the device, as mainline's `swap_bdev_ops`, or of the file, as every other.
+    fn model(&self) -> Model;
+
     /// What it demands of its callers. By default the stricter: no reclaim from inside a filesystem.
     fn flags(&self) -> OpsFlags {
         OpsFlags::REQUIRE_NOFS
@@ -168,6 +182,10 @@ pub trait SwapOps<'p, F: Folio> {
 pub struct RwAsOps<T>(pub T);
 
 impl<'p, F: Folio, T: SwapRw<'p, F>> SwapOps<'p, F> for RwAsOps<T> {
+    fn model(&self) -> Model {
+        Model::File
+    }
+
     fn submit_read(&self, batch: Batch<'p, F>) {
         self.submit(batch);
     }
@@ -194,6 +212,11 @@ pub struct OpsAsRw<T>(pub T);
 
 impl<'p, F: Folio, T: SwapOps<'p, F>> SwapRw<'p, F> for OpsAsRw<T> {
     fn swap_rw(&self, batch: Batch<'p, F>) -> Completion {
+        // `swap_rw` is the file model's; a device's operations would take its pages for their own.
+        let (server, area) = (self.0.model(), batch.ticket().model());
+        if server != area {
+            return batch.fail(Reason::Request(RequestFault::OtherModel { server, area }));
+        }
         match batch.ticket().direction() {
             Direction::Read => self.0.submit_read(batch),
             Direction::Write => self.0.submit_write(batch),
@@ -203,6 +226,10 @@ impl<'p, F: Folio, T: SwapOps<'p, F>> SwapRw<'p, F> for OpsAsRw<T> {
 }
 
 impl<'p, F: Folio, T: SwapOps<'p, F> + ?Sized> SwapOps<'p, F> for &T {
+    fn model(&self) -> Model {
+        (**self).model()
+    }
+
     fn flags(&self) -> OpsFlags {
         (**self).flags()
     }

@@ -57,7 +57,7 @@
 mod table;
 
 use crate::extent::{ExtentFlags, ExtentState, FileExtent};
-use crate::feature::Features;
+use crate::feature::{Features, when};
 use crate::flags::Direction;
 use crate::model::Model;
 
@@ -153,8 +153,18 @@ impl Mapping {
     ];
 
     /// What a filesystem's claim says is there, as a write meets it: what moves the data comes first.
-    pub const fn of(extent: &FileExtent) -> Self {
-        match extent.state {
+    ///
+    /// `None` for a claim that no row stands for: in a sequential zone, in several copies, in a block with other data,
+    /// in a block group that is read-only. `UNCOMMITTED` says nothing here, since no write asks for durability.
+    pub const fn of(extent: &FileExtent) -> Option<Self> {
+        const ELSEWHERE: ExtentFlags = ExtentFlags::SEQUENTIAL_ZONE
+            .union(ExtentFlags::NOT_SINGLE)
+            .union(ExtentFlags::NOT_ALIGNED)
+            .union(ExtentFlags::GROUP_READ_ONLY);
+        if extent.flags.intersects(ELSEWHERE) {
+            return None;
+        }
+        Some(match extent.state {
             ExtentState::Hole => Self::Hole,
             ExtentState::Delayed => Self::Delayed,
             ExtentState::Inline => Self::Inline,
@@ -169,7 +179,7 @@ impl Mapping {
                     Self::Written
                 }
             }
-        }
+        })
     }
 
     /// The words for tables.
@@ -221,7 +231,7 @@ impl Cost {
     /// The promises that a filesystem with this cost cannot make.
     pub fn breaks(self) -> Features {
         let (submit, complete) = (Features::TXN_FREE_SUBMIT, Features::TXN_FREE_COMPLETE);
-        let when = |cost: Self, promises: Features| if self.intersects(cost) { promises } else { Features::empty() };
+        let when = |cost: Self, promises| when(self.intersects(cost), promises);
         when(Self::TIMESTAMP, Features::NO_TIMESTAMPS)
             .union(when(Self::ALLOCATION, submit))
             .union(when(Self::CONVERSION.union(Self::ORDERED_EXTENT), complete))

@@ -1,6 +1,7 @@
 //! A kiocb's flags to a block request's: total over every flag, and the swap mark is never lost on the way.
 //!
-//! A kiocb without [`Iocb::SWAP`] goes as direct I/O goes today; integrity data on a route of several bios is carried,
+//! A kiocb without [`Iocb::SWAP`] goes as direct I/O to a block device goes today (iomap marks reads `SYNC` and `IDLE`
+//! too); integrity data on a route of several bios is carried,
 //! as Linux does for asynchronous kiocbs there. One with the mark obeys its own table:
 //!
 //! | flag | a swap request |
@@ -21,7 +22,8 @@
 use crate::flags::{Direction, Iocb, Opf, Req, ReqOp};
 use crate::reason::{FlagFault, Reason};
 
-/// Which way a direct I/O becomes bios.
+/// Which way a direct I/O becomes bios. Whether its end is told now or later is another matter: mm's own kiocbs are
+/// all prepared for later, and whoever serves one may end it now.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Route {
     /// Synchronous, one bio: `__blkdev_direct_IO_simple`.

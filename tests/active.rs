@@ -2,7 +2,7 @@
 //!
 //! Needs root, loop devices and xfs_io; says so and compares nothing without them. In CI `SWAP_DIO_REQUIRE_KERNEL=1`
 //! makes that a failure. Left out, since nothing here can try them: exchange of ranges and extents of XFS, the ioctls
-//! of ext4, fs-verity, f2fs, NFS, a resume device.
+//! of ext4, shrinking below the file, fs-verity, f2fs, NFS, a resume device.
 #![cfg(all(feature = "linux", target_os = "linux"))]
 
 // Of which the tests of swapon(2) use more.
@@ -75,6 +75,7 @@ fn btrfs() {
         dd if=/dev/zero of=g bs=64k count=64 status=none; btrfs device add -fK $DEV2 $M";
     let own: &[Row] = &[
         (Operation::Defragment, "btrfs filesystem defragment f"),
+        (Operation::SetCompression, "chattr +c f"),
         (Operation::Snapshot, "btrfs subvolume snapshot . $M/snap"),
         (Operation::DeleteSubvolume, "btrfs subvolume delete $M/s"),
         (Operation::Scrub, "btrfs scrub start -B $M"),

@@ -7,7 +7,7 @@ mod mapped;
 use mapped::{map, room};
 use swap_dio::guard::{FileId, Operation, Pin, Pinned, Pins, Relocation, Ruling, Scope};
 use swap_dio::reason::{Answer, Errno, GuardFault};
-use swap_dio::{Model, PageCount, PageIndex, Reason, Verdict};
+use swap_dio::{Model, PageCount, PageIndex, PageSize, Reason, Verdict};
 
 const DONE: Ruling = Ruling::Allowed;
 const TEXT: Ruling = Ruling::Refused(Errno::ETXTBSY);
@@ -32,7 +32,7 @@ const TABLE: &[(Operation, Ruling, &str)] = &[
     (Operation::SwapExtents, INVALID, "P-100"),
     (Operation::MoveExtent, TEXT, "P-100"),
     (Operation::SwapBootLoader, INVALID, "P-100"),
-    (Operation::SetCompression, TEXT, ""),
+    (Operation::SetCompression, INVALID, ""),
     (Operation::Defragment, TEXT, ""),
     (Operation::Snapshot, TEXT, ""),
     (Operation::RemoveDevice, TEXT, ""),
@@ -98,9 +98,12 @@ fn runs(runs: &[(u64, u64)]) -> impl Iterator<Item = (PageIndex, PageCount)> {
     runs.iter().map(|(first, pages)| (PageIndex::new(*first), PageCount::new(*pages)))
 }
 
-/// The pins that are held, bare: file, first page, pages.
+/// The pins that are held, bare, by page: file, first page, pages.
 fn held(pins: &Pins<&mut [Pin]>) -> Vec<(u64, u64, u64)> {
-    pins.held().iter().map(|pin| (pin.file().get(), pin.first().get(), pin.pages().get())).collect()
+    let bare = pins.held().iter().map(|pin| (pin.file().get(), pin.first().get(), pin.pages().get()));
+    let mut held: Vec<_> = bare.collect();
+    held.sort_unstable_by_key(|(_, first, _)| *first);
+    held
 }
 
 /// What a check of some pages says: the pin that is named.
@@ -115,7 +118,7 @@ fn check(pins: &Pins<&mut [Pin]>, first: u64, pages: u64) -> Option<(u64, u64, u
 
 /// Pins of two files: 7 has pages 10 to 13 and 30, 9 has 14 to 15; there is room for one more run.
 fn two_files(places: &mut [Pin]) -> (Pins<&mut [Pin]>, Pinned, Pinned) {
-    let mut pins = Pins::new(places);
+    let mut pins = Pins::new(places, PageSize::KIB_4);
     let seven = pins.pin(FileId::new(7), runs(&[(30, 1), (10, 4)])).expect("room");
     let nine = pins.pin(FileId::new(9), runs(&[(14, 2)])).expect("room");
     (pins, seven, nine)
@@ -163,7 +166,7 @@ fn pinning_is_all_or_nothing() {
     }
     // Inside one file, where there is room.
     let mut places = [Pin::EMPTY; 4];
-    let mut pins = Pins::new(places.as_mut_slice());
+    let mut pins = Pins::new(places.as_mut_slice(), PageSize::KIB_4);
     for (more, first) in [([(50, 3), (52, 1)], 52), ([(52, 1), (50, 3)], 52), ([(50, 1), (50, 1)], 50)] {
         let reason = pins.pin(FileId::new(8), runs(&more)).expect_err("twice");
         assert_eq!(reason, Reason::Guard(twice(8, first)));
@@ -183,7 +186,7 @@ fn no_room_is_told_before_an_empty_run() {
 fn what_is_pinned_is_found_up_to_the_last_page() {
     for (first, pages) in [(u64::MAX - 1, 1), (u64::MAX, 1), (u64::MAX - 1, 2), (u64::MAX, 2), (1, u64::MAX)] {
         let mut places = [Pin::EMPTY; 1];
-        let mut pins = Pins::new(places.as_mut_slice());
+        let mut pins = Pins::new(places.as_mut_slice(), PageSize::KIB_4);
         // Refused is as good as found.
         let Ok(_pinned) = pins.pin(FileId::new(8), runs(&[(first, pages)])) else { continue };
         for page in [first, first.saturating_add(pages - 1)] {
@@ -277,8 +280,8 @@ fn only_its_own_key_unpins() {
 #[test]
 fn a_key_is_good_once_for_one_activation() {
     let (mut here, mut there) = ([Pin::EMPTY; 4], [Pin::EMPTY; 4]);
-    let mut pins = Pins::new(here.as_mut_slice());
-    let mut others = Pins::new(there.as_mut_slice());
+    let mut pins = Pins::new(here.as_mut_slice(), PageSize::KIB_4);
+    let mut others = Pins::new(there.as_mut_slice(), PageSize::KIB_4);
     let file = FileId::new(5);
     let unknown = Reason::Guard(GuardFault::PinUnknown { file: 5 });
     let first = pins.pin(file, runs(&[(1, 1)])).expect("room");
@@ -298,18 +301,24 @@ fn a_key_is_good_once_for_one_activation() {
 #[test]
 fn maps_of_the_device_are_pinned_and_maps_of_the_file_are_not() {
     let mut places = [Pin::EMPTY; 4];
-    let mut pins = Pins::new(places.as_mut_slice());
+    let mut pins = Pins::new(places.as_mut_slice(), PageSize::KIB_4);
     let (mut bio, mut file) = (room(3), room(3));
     let bio = map(Model::Bio, &[(50, 2), (20, 3), (23, 1)], &mut bio);
     let file = map(Model::File, &[(50, 2), (20, 4)], &mut file);
-    assert_eq!(pins.pin_map(FileId::new(1), &file).map(drop), Err(Reason::Guard(GuardFault::NoDevicePages)));
-    let pinned = pins.pin_map(FileId::new(1), &bio).expect("room");
+    assert_eq!(pins.pin_map(FileId::new(1), file).map(drop), Err(Reason::Guard(GuardFault::NoDevicePages)));
+    let pinned = pins.pin_map(FileId::new(1), bio).expect("room");
     assert_eq!(held(&pins), [(1, 20, 4), (1, 50, 2)], "every extent, the header's page too");
-    pins.unpin(pinned).expect("its own");
+    pins.unpin(pinned.into_parts().1).expect("its own");
+    // Pages of another size are other places.
+    let mut large = Pins::new(Vec::new(), PageSize::KIB_64);
+    let mut slots = room(1);
+    let fault = GuardFault::PinPageSize { map: PageSize::KIB_4, pins: PageSize::KIB_64 };
+    let told = large.pin_map(FileId::new(1), map(Model::Bio, &[(50, 2)], &mut slots)).map(drop);
+    assert_eq!(told, Err(Reason::Guard(fault)));
     // A filesystem that lies gives two swap pages one page of the device: not to be pinned.
     let mut slots = room(2);
     let liar = map(Model::Bio, &[(50, 2), (51, 3)], &mut slots);
     let fault = GuardFault::TwicePinned { file: 1, first: PageIndex::new(51) };
-    assert_eq!(pins.pin_map(FileId::new(1), &liar).map(drop), Err(Reason::Guard(fault)));
+    assert_eq!(pins.pin_map(FileId::new(1), liar).map(drop), Err(Reason::Guard(fault)));
     assert_eq!(held(&pins), []);
 }

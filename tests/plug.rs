@@ -15,8 +15,9 @@ use server::{Handle, Heard, How, Log, Memory, Server, Submitted};
 use std::cell::RefCell;
 use swap_dio::admit::{Context, Outcome, Policy};
 use swap_dio::flags::Direction;
+use swap_dio::reason::RequestFault;
 use swap_dio::swap_ops::{OpsAsRw, OpsFlags, Plug, RwAsOps, SwapOps};
-use swap_dio::{Bytes, DirectIo, Features, Model, PageCount, PageIndex, Slot};
+use swap_dio::{Bytes, DirectIo, Features, Model, PageCount, PageIndex, Reason, Slot};
 
 const NOFS: OpsFlags = OpsFlags::REQUIRE_NOFS;
 
@@ -91,7 +92,8 @@ impl Play {
         let mut slots = room(self.places.len());
         let (policy, log) = (self.policy(&mut slots), Log::default());
         let flags = if rules.no_fs && self.by_operations { NOFS } else { OpsFlags::empty() };
-        let server = Server::new(&log, &rules.hows, &rules.together, flags);
+        let model = if rules.file { Model::File } else { Model::Bio };
+        let server = Server::new(&log, &rules.hows, &rules.together, model, flags);
         let (handle, heard) = (Handle(&server), RefCell::new(Vec::new()));
         match shape {
             Shape::Ops => self.run(&policy, &handle, &server),
@@ -115,7 +117,7 @@ impl Play {
     ) {
         let direction = if self.rules.write { Direction::Write } else { Direction::Read };
         let context = [Context::Unrestricted, Context::Nofs, Context::Noio][usize::from(self.rules.context)];
-        let mut plug = Plug::new(policy, operations, direction).within(context);
+        let mut plug = Plug::new(policy, operations, direction).expect("of its model").within(context);
         let mut next = 0;
         for step in &self.steps {
             match *step {
@@ -214,6 +216,9 @@ proptest! {
         play.rules.hows.iter_mut().filter(|how| **how == How::Drop).for_each(|how| *how = How::Error);
         play.rules.together = vec![true];
         (play.rules.no_fs, play.by_operations) = (true, true);
+        // `swap_rw` has pages of the file.
+        play.rules.file = true;
+        play.rules.targets = targets(Model::File, &play.places);
         let direct = play.check(Shape::Ops);
         prop_assert_eq!(&play.check(Shape::Rw), &direct);
         prop_assert_eq!(&play.check(Shape::OpsAsRw), &direct);
@@ -303,4 +308,35 @@ fn neighbours_are_one_request_up_to_the_limit() {
     let mut read = sound(true, false, &pages(1, 3));
     read.rules.synchronous = true;
     assert_eq!(requests(&read), [(1, 3)], "a read waits for its neighbours");
+}
+
+#[test]
+fn the_two_models_never_mix() {
+    let refused = |server, area| Some(Reason::Request(RequestFault::OtherModel { server, area }));
+    let log = Log::default();
+    for (area, other) in [(Model::Bio, Model::File), (Model::File, Model::Bio)] {
+        let play = sound(area == Model::File, true, &[]);
+        let mut slots = room(play.places.len());
+        let policy = play.policy(&mut slots);
+        let [same, wrong] =
+            [area, other].map(|model| Server::new(&log, &[How::Full], &[true], model, OpsFlags::empty()));
+        let told = Plug::new(&policy, &Handle(&same), Direction::Write).map(drop).err();
+        assert_eq!(told, None);
+        let told = Plug::new(&policy, &Handle(&wrong), Direction::Write).map(drop).err();
+        assert_eq!(told, refused(other, area));
+        // `swap_rw` is the file model's, whoever serves it.
+        let by_rw = Plug::new(&policy, &RwAsOps(Handle(&same)), Direction::Write).map(drop).err();
+        assert_eq!(by_rw, if area == Model::File { None } else { refused(Model::File, area) });
+    }
+    // Operations of a device behind `swap_rw`: each batch is refused, and each folio told.
+    let play = sound(true, true, &[]);
+    let mut slots = room(play.places.len());
+    let policy = play.policy(&mut slots);
+    let device = Server::new(&log, &[How::Full], &[true], Model::Bio, OpsFlags::empty());
+    let operations = RwAsOps(OpsAsRw(Handle(&device)));
+    let mut plug = Plug::new(&policy, &operations, Direction::Write).expect("it looks like a file");
+    plug.add(PageIndex::new(1), Memory { id: 0, pages: 1, alignment: PAGE, log: &log });
+    drop(plug);
+    assert_eq!(*log.ends.borrow(), [(0, Direction::Write, Err("other-model"))]);
+    assert!(log.submitted.borrow().is_empty());
 }

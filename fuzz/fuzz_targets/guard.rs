@@ -12,11 +12,11 @@ mod mapped;
 use libfuzzer_sys::fuzz_target;
 use mapped::PAGE;
 use std::collections::{BTreeMap, BTreeSet};
-use swap_dio::admit::{Policy, Request, Retirement};
+use swap_dio::admit::{Policy, Request};
 use swap_dio::flags::Direction;
 use swap_dio::guard::{FileId, Pin, PinMemory, Pinned, Pins, Relocation, Scope};
 use swap_dio::reason::GuardFault;
-use swap_dio::{Bytes, Features, Model, PageCount, PageIndex, Reason, Slot};
+use swap_dio::{Bytes, Features, Model, PageCount, PageIndex, PageSize, Reason, Slot};
 
 /// Runs of pages: device page and length, before they are tamed.
 type Runs = Vec<(u8, u8)>;
@@ -82,9 +82,9 @@ fuzz_target!(|input: Input| {
     match input.room {
         Some(room) => {
             let mut places = vec![Pin::EMPTY; usize::from(room % 32)];
-            Play::new(Pins::new(places.as_mut_slice()), usize::from(room % 32)).run(acts);
+            Play::new(Pins::new(places.as_mut_slice(), PageSize::KIB_4), usize::from(room % 32)).run(acts);
         }
-        None => Play::new(Pins::new(Vec::new()), usize::MAX).run(acts),
+        None => Play::new(Pins::new(Vec::new(), PageSize::KIB_4), usize::MAX).run(acts),
     }
 });
 
@@ -107,7 +107,9 @@ impl<M: PinMemory> Play<M> {
         for act in acts {
             self.act(&act);
             let pages = |pin: &Pin| pin.first().get()..pin.first().get() + pin.pages().get();
-            assert!(self.pins.held().iter().flat_map(pages).eq(self.all()), "sorted, once each: {act:?}");
+            let mut held: Vec<u64> = self.pins.held().iter().flat_map(pages).collect();
+            held.sort_unstable();
+            assert!(held.into_iter().eq(self.all()), "once each: {act:?}");
         }
     }
 
@@ -128,7 +130,7 @@ impl<M: PinMemory> Play<M> {
             Act::Ask(id, ends, first, pages) => self.ask(file(*id), ends, *first, *pages),
             Act::Forgive(id) => {
                 if let Some(State::Served(policy, asked)) = self.files.get_mut(&file(*id)) {
-                    assert_eq!(policy.forgive_dropped(), asked.given_up);
+                    assert_eq!(policy.dropped_have_ended(), asked.given_up);
                     asked.given_up = 0;
                 }
             }
@@ -168,11 +170,11 @@ impl<M: PinMemory> Play<M> {
         let map = mapped::activate(Model::Bio, pages, &claims, Vec::new()).expect("sound");
         let extents: Vec<_> = map.extents().map(|run| (run.target().get(), run.length().get())).collect();
         let expected = self.judge(id, &extents);
-        match (self.pins.pin_map(FileId::new(id), &map), expected) {
+        match (self.pins.pin_map(FileId::new(id), map), expected) {
             (Ok(pinned), None) => {
                 self.model.insert(id, extents);
                 let features = Features::STABLE_MAPPING | Features::ASYNC_COMPLETION;
-                let policy = Policy::new(map, features).expect("enough").in_flight_at_most(8).pinned_by(pinned);
+                let policy = Policy::pinned(pinned, features).expect("enough").in_flight_at_most(8);
                 assert!(self.files.insert(id, State::Served(policy, Asked::default())).is_none());
             }
             (Err(reason), Some(codes)) => assert!(codes.contains(&reason.code()), "{reason}, not {codes:?}"),
@@ -205,13 +207,13 @@ impl<M: PinMemory> Play<M> {
     }
 
     fn retire(&mut self, id: u64) {
-        let Some(State::Served(policy, asked)) = self.files.remove(&id) else { return };
+        let Some(State::Served(mut policy, asked)) = self.files.remove(&id) else { return };
         match policy.retire() {
-            Retirement::Done { pinned, .. } => {
+            Ok(pinned) => {
                 assert_eq!((asked.given_up, asked.forgotten), (0, 0), "retired under a request");
                 self.unpin(id, pinned.expect("the key that it was given"));
             }
-            Retirement::Still { policy, reason } => {
+            Err(reason) => {
                 let code = if asked.forgotten > 0 { "in-flight" } else { "request-dropped" };
                 assert!(asked.forgotten + asked.given_up > 0 && reason.code() == code, "{reason}");
                 self.files.insert(id, State::Served(policy, asked));

@@ -4,6 +4,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use crate::flags::Direction;
 use crate::reason::{Reason, RequestFault};
 
 /// Counts and state of one area.
@@ -24,13 +25,19 @@ impl Ledger {
     /// The count is raised before the state is read, and a closing thread sets the state before it reads the count:
     /// so at least one of the two sees the other. A request that is refused is in the count for that moment.
     #[inline]
-    pub(super) fn enter(&self, limit: u32, survives: bool, later: Option<RequestFault>) -> Result<Held<'_>, Reason> {
+    pub(super) fn enter(
+        &self,
+        limit: u32,
+        direction: Direction,
+        survives: bool,
+        later: Option<RequestFault>,
+    ) -> Result<Held<'_>, Reason> {
         let before = self.in_flight.fetch_add(1, SeqCst);
         let held = Held { ledger: self, ended: false };
         let state = self.state.load(SeqCst);
         let refusal = if state == 0 && before < limit && later.is_none() {
             None
-        } else if state & CLOSED != 0 {
+        } else if state & CLOSED != 0 || (state & DRAINING != 0 && direction == Direction::Write) {
             Some(RequestFault::Closed)
         } else if state & MOVED != 0 {
             Some(RequestFault::MappingMoved)
@@ -85,15 +92,19 @@ impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
         if !self.ended {
-            self.ledger.dropped.fetch_add(1, SeqCst);
+            // It must never come round to none.
+            let one_more = |dropped: u32| Some(dropped.saturating_add(1));
+            let _ = self.ledger.dropped.fetch_update(SeqCst, SeqCst, one_more);
         }
         self.ledger.in_flight.fetch_sub(1, SeqCst);
     }
 }
 
-/// The area is being switched off.
+/// The area is off.
 pub(super) const CLOSED: u32 = 1 << 0;
 /// Blocks have moved.
 pub(super) const MOVED: u32 = 1 << 1;
 /// The filesystem has shut down.
 pub(super) const SHUT_DOWN: u32 = 1 << 2;
+/// The area is being read back, to be switched off.
+pub(super) const DRAINING: u32 = 1 << 3;

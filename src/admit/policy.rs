@@ -1,10 +1,10 @@
 //! The policy of one active area: its map, its promises, its limits, its state.
 
-use super::ledger::{CLOSED, Ledger, MOVED, SHUT_DOWN};
-use super::{Context, Request, Ticket};
+use super::ledger::{CLOSED, DRAINING, Ledger, MOVED, SHUT_DOWN};
+use super::{Context, Request, SWAP_CLUSTER_MAX, Ticket};
 use crate::feature::{DirectIo, Features, Promises};
 use crate::flags::{Direction, Iocb};
-use crate::guard::Pinned;
+use crate::guard::{Pinned, PinnedMap};
 use crate::map::{Slots, SwapMap};
 use crate::model::Model;
 use crate::reason::{Reason, RequestFault};
@@ -25,38 +25,30 @@ pub struct Policy<S> {
     ledger: Ledger,
 }
 
-/// What is left of a policy that was switched off.
-#[derive(Debug)]
-pub enum Retirement<S> {
-    /// No request is left, and none will come.
-    Done {
-        /// The map.
-        map: SwapMap<S>,
-        /// The key to the pins, for [`Pins::unpin`](crate::guard::Pins::unpin).
-        pinned: Option<Pinned>,
-    },
-    /// It cannot be let go of: a request was given up or leaked. None can be out otherwise, since tickets borrow it.
-    Still {
-        /// The policy, closed.
-        policy: Policy<S>,
-        /// Why: [`RequestFault::InFlight`] or [`RequestFault::Dropped`].
-        reason: Reason,
-    },
-}
-
 impl<S: Slots> Policy<S> {
     /// Joins the map of an activated area and the promises of its filesystem.
     ///
-    /// Requests are at most 32 pages (`SWAP_CLUSTER_MAX`), buffers whole pages, 128 requests in flight, unless
-    /// changed.
+    /// Requests are at most 32 pages, or where large folios are promised 32 folios of 512 pages; buffers whole pages;
+    /// 128 requests in flight, unless changed.
     ///
     /// # Errors
     /// [`RequestFault::Promise`] with the first promise that the map's model needs and that is missing.
     pub fn new(map: SwapMap<S>, features: Features) -> Result<Self, Reason> {
         let promises = features.promise(map.model())?;
         let alignment = map.page_size().bytes();
+        let limit = if features.contains(Features::LARGE_FOLIO) { LARGE_LIMIT } else { LIMIT };
         let ledger = Ledger::new();
-        Ok(Self { map, promises, limit: SWAP_CLUSTER_MAX, alignment, in_flight: IN_FLIGHT, pinned: None, ledger })
+        Ok(Self { map, promises, limit, alignment, in_flight: IN_FLIGHT, pinned: None, ledger })
+    }
+
+    /// The same for a map whose pages are pinned: the key stays here until the policy has retired, so that nothing is
+    /// unpinned under a request.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); the pages stay pinned.
+    pub fn pinned(pinned: PinnedMap<S>, features: Features) -> Result<Self, Reason> {
+        let (map, key) = pinned.into_parts();
+        Ok(Self::new(map, features)?.pinned_by(key))
     }
 
     /// Allows at most so many pages a request.
@@ -69,7 +61,8 @@ impl<S: Slots> Policy<S> {
     /// Allows at most so many requests in flight.
     #[must_use]
     pub fn in_flight_at_most(mut self, requests: u32) -> Self {
-        self.in_flight = requests;
+        // Far from where a count would come round.
+        self.in_flight = requests.min(1 << 31);
         self
     }
 
@@ -91,10 +84,10 @@ impl<S: Slots> Policy<S> {
         Ok(self)
     }
 
-    /// Keeps the key to the area's pins until the policy has retired, so that nothing is unpinned under a request.
+    /// Keeps the key to pins of the area's pages until the policy has retired.
     ///
-    /// That the key is for the pages of this map is the caller's word. A key that was kept before is let go of: its
-    /// pages stay pinned.
+    /// In the file model a map has no pages of the device: that the key is for those below it is the caller's word. A
+    /// key that was kept before is lost: its pages stay pinned.
     #[must_use]
     pub fn pinned_by(mut self, pinned: Pinned) -> Self {
         self.pinned = Some(pinned);
@@ -114,6 +107,22 @@ impl<S: Slots> Policy<S> {
     /// The most pages that a request may have.
     pub const fn limit(&self) -> PageCount {
         self.limit
+    }
+
+    /// States a write of this memory to the area: direction, length and alignment are the buffer's own.
+    ///
+    /// # Errors
+    /// [`RequestFault::BufferLength`] for memory that is not whole pages of the area.
+    pub fn writing(&self, first: PageIndex, buffer: &[u8]) -> Result<Request, Reason> {
+        Request::of(Direction::Write, first, buffer, self.map.page_size())
+    }
+
+    /// States a read of the area into this memory.
+    ///
+    /// # Errors
+    /// As [`writing`](Self::writing).
+    pub fn reading(&self, first: PageIndex, buffer: &mut [u8]) -> Result<Request, Reason> {
+        Request::of(Direction::Read, first, buffer, self.map.page_size())
     }
 
     /// Admits a request.
@@ -166,7 +175,9 @@ impl<S: Slots> Policy<S> {
 
         // State.
         let later = if direction == Direction::Write { self.kept_out(context, features) } else { None };
-        let held = self.ledger.enter(self.in_flight, features.contains(Features::SURVIVES_SHUTDOWN), later)?;
+        // Bios ask no filesystem, so that its shutdown is nothing to them.
+        let survives = self.map.model() == Model::Bio || features.contains(Features::SURVIVES_SHUTDOWN);
+        let held = self.ledger.enter(self.in_flight, direction, survives, later)?;
         let may_queue = features.contains(Features::ASYNC_COMPLETION);
         Ok(Ticket { view: self.map.view(), held, first, pages, opf, may_queue })
     }
@@ -182,7 +193,13 @@ impl<S: Slots> Policy<S> {
             }
     }
 
-    /// Says that the filesystem has shut down: without [`Features::SURVIVES_SHUTDOWN`] nothing is admitted any more.
+    /// Begins to switch the area off: no write is admitted any more, while every page is read back (`try_to_unuse`).
+    pub fn drain(&self) {
+        self.ledger.set(DRAINING);
+    }
+
+    /// Says that the filesystem has shut down: in the file model nothing is admitted any more, unless
+    /// [`Features::SURVIVES_SHUTDOWN`] was promised.
     pub fn shut_down(&self) {
         self.ledger.set(SHUT_DOWN);
     }
@@ -202,7 +219,8 @@ impl<S: Slots> Policy<S> {
         self.ledger.dropped()
     }
 
-    /// Closes the area to new requests, and checks that the old ones have ended.
+    /// Closes the area to new requests, reads included, and checks that the old ones have ended. What was swapped out
+    /// is read back before, after [`drain`](Self::drain).
     ///
     /// # Errors
     /// [`RequestFault::InFlight`]: ask again later. [`RequestFault::Dropped`]: requests were given up.
@@ -217,28 +235,30 @@ impl<S: Slots> Policy<S> {
 
     /// Says that the I/O of every request that was given up has ended: only the server can know. Returns how many
     /// there were.
-    pub fn forgive_dropped(&self) -> u32 {
+    pub fn dropped_have_ended(&self) -> u32 {
         self.ledger.forgive()
     }
 
-    /// Closes the area and lets go of its map and its pins, if no request is left.
+    /// Closes the area, and gives the key to its pins back if no request is left: blocks may move from then on.
     ///
-    /// A request that was given up may still be writing to those pages: it stands in the way until
-    /// [`forgive_dropped`](Self::forgive_dropped).
+    /// It needs the policy for itself, so that no ticket can be out but one that was leaked. A request that was given
+    /// up may still be writing to those pages: it stands in the way until
+    /// [`dropped_have_ended`](Self::dropped_have_ended).
     ///
-    /// ```compile_fail,E0505
+    /// ```compile_fail,E0502
     /// # use swap_dio::admit::{Policy, Request};
-    /// # fn retire(policy: Policy<&[swap_dio::Slot]>, request: &Request) {
+    /// # fn retire(policy: &mut Policy<&[swap_dio::Slot]>, request: &Request) {
     /// let ticket = policy.admit(request);
     /// policy.retire(); // a ticket is out
     /// drop(ticket);
     /// # }
     /// ```
-    pub fn retire(self) -> Retirement<S> {
-        match self.close() {
-            Ok(()) => Retirement::Done { map: self.map, pinned: self.pinned },
-            Err(reason) => Retirement::Still { policy: self, reason },
-        }
+    ///
+    /// # Errors
+    /// As [`close`](Self::close); the key stays here.
+    pub fn retire(&mut self) -> Result<Option<Pinned>, Reason> {
+        self.close()?;
+        Ok(self.pinned.take())
     }
 
     /// Why a write may not come from such a context: `may_enter_fs`.
@@ -266,8 +286,11 @@ const fn refused(fault: RequestFault) -> Reason {
     Reason::Request(fault)
 }
 
-/// `SWAP_CLUSTER_MAX`: the entries of `struct swap_iocb`.
-const SWAP_CLUSTER_MAX: PageCount = PageCount::new(32);
+/// A batch of single pages.
+const LIMIT: PageCount = PageCount::new(SWAP_CLUSTER_MAX);
+
+/// A batch of the largest folios: 2 MiB of 4 KiB pages.
+const LARGE_LIMIT: PageCount = PageCount::new(SWAP_CLUSTER_MAX * 512);
 
 /// As deep as a queue of this project's engines gets.
 const IN_FLIGHT: u32 = 128;

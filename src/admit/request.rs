@@ -45,23 +45,8 @@ impl Request {
         Self { direction, first, pages, alignment, folio, flags, route: Route::Plain, context: Context::Unrestricted }
     }
 
-    /// States a write of this memory: direction, length and alignment are the buffer's own.
-    ///
-    /// # Errors
-    /// [`RequestFault::BufferLength`] for memory that is not whole pages.
-    pub fn writing(first: PageIndex, buffer: &[u8], page: PageSize) -> Result<Self, Reason> {
-        Self::of(Direction::Write, first, buffer, page)
-    }
-
-    /// States a read into this memory.
-    ///
-    /// # Errors
-    /// As [`writing`](Self::writing).
-    pub fn reading(first: PageIndex, buffer: &mut [u8], page: PageSize) -> Result<Self, Reason> {
-        Self::of(Direction::Read, first, buffer, page)
-    }
-
-    fn of(direction: Direction, first: PageIndex, buffer: &[u8], page: PageSize) -> Result<Self, Reason> {
+    /// States a request for this memory; the page size is the area's.
+    pub(super) fn of(direction: Direction, first: PageIndex, buffer: &[u8], page: PageSize) -> Result<Self, Reason> {
         let length = Bytes::new(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
         if !length.is_aligned(page.into()) {
             return Err(Reason::Request(RequestFault::BufferLength { length, page: page.bytes() }));

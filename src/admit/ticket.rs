@@ -5,6 +5,7 @@ use super::ledger::Held;
 use crate::extent::SwapExtent;
 use crate::flags::{Direction, Opf, ReqOp};
 use crate::map::{Cursor, View};
+use crate::model::Model;
 use crate::reason::{Reason, RequestFault};
 use crate::unit::{Bytes, PageCount, PageIndex, PageSize};
 
@@ -34,6 +35,11 @@ impl<'p> Ticket<'p> {
     /// Where the data goes.
     pub fn direction(&self) -> Direction {
         if self.opf.op() == ReqOp::Write { Direction::Write } else { Direction::Read }
+    }
+
+    /// Whose pages its runs are: of the device or of the file.
+    pub const fn model(&self) -> Model {
+        self.view.model()
     }
 
     /// The operation and flags for the block layer; the swap mark is on every write.
@@ -75,6 +81,12 @@ impl<'p> Ticket<'p> {
         let completion = completion::of(returned, self.bytes());
         self.held.end();
         completion
+    }
+
+    /// Ends the request without I/O.
+    pub(crate) fn fail(self, reason: Reason) -> Completion {
+        self.held.end();
+        Completion::failed(reason)
     }
 
     /// Queues the request: what is returned now, and what ends it later.

@@ -27,7 +27,7 @@ impl Kernel {
     /// [`FlagFault::Numbering`] for a release that was not read, also for one between two that were: bits moved
     /// at releases that nobody looked at.
     pub fn of(release: Release) -> Result<&'static Self, Reason> {
-        let known = Self::ALL.into_iter().find(|kernel| kernel.release == Some(release));
+        let known = Self::ALL.iter().copied().find(|kernel| kernel.release == Some(release));
         known.ok_or(Reason::Flags(FlagFault::Numbering { release }))
     }
 

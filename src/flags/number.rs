@@ -67,7 +67,7 @@ impl Kernel {
     };
 
     /// Every numbering that was read, oldest first.
-    pub const ALL: [&'static Self; 4] = [&Self::HOWELLS_V3, &Self::V6_1, &Self::V6_12, &Self::V6_18];
+    pub const ALL: &'static [&'static Self] = &[&Self::HOWELLS_V3, &Self::V6_1, &Self::V6_12, &Self::V6_18];
 }
 
 const RWF: Rwf = Rwf::HIPRI.union(Rwf::DSYNC).union(Rwf::SYNC).union(Rwf::NOWAIT).union(Rwf::APPEND);

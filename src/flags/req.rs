@@ -184,13 +184,16 @@ impl Opf {
     /// Joins an operation and its flags.
     ///
     /// # Errors
-    /// [`FlagFault::SwapMark`] for the swap mark on anything but a write.
+    /// [`FlagFault::UnnamedReq`] for bits of no flag, [`FlagFault::SwapMark`] for the swap mark on anything but a write.
     pub const fn new(op: ReqOp, flags: Req) -> Result<Self, Reason> {
-        match op {
-            ReqOp::Write => Ok(Self { op, flags }),
-            _ if flags.contains(Req::SWAP) => Err(Reason::Flags(FlagFault::SwapMark { op: op.name() })),
-            _ => Ok(Self { op, flags }),
+        let unknown = flags.bits() & !Req::all().bits();
+        if unknown != 0 {
+            return Err(Reason::Flags(FlagFault::UnnamedReq { bits: unknown }));
         }
+        if flags.contains(Req::SWAP) && !matches!(op, ReqOp::Write) {
+            return Err(Reason::Flags(FlagFault::SwapMark { op: op.name() }));
+        }
+        Ok(Self { op, flags })
     }
 
     /// What is done.

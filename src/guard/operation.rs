@@ -1,6 +1,6 @@
 //! Every operation on an active swap file, and what the kernel answers: one row each.
 //!
-//! Source: Linux v6.18, named in each row. 6.1 differs in what does not exist there (`XFS_IOC_EXCHANGE_RANGE`).
+//! Source: Linux v6.18, named in each row. 6.1 has no exchange of ranges, and asks in afs too (`fs/afs/write.c`).
 
 use crate::reason::{Errno, GuardFault, Reason};
 
@@ -194,7 +194,10 @@ impl Operation {
                 "fs/ext4/ioctl.c:swap_inode_boot_loader",
             ),
             Self::Defragment => ("defragmentation by btrfs", BUSY_TEXT, "fs/btrfs/defrag.c:btrfs_defrag_file"),
-            Self::SetCompression => ("marking for compression", BUSY_TEXT, "fs/btrfs/ioctl.c:btrfs_fileattr_set"),
+            // ETXTBSY comes later: a swap file is NOCOW, which excludes compression before.
+            Self::SetCompression => {
+                ("marking for compression", Ruling::Refused(Errno::EINVAL), "fs/btrfs/ioctl.c:check_fsflags")
+            }
             Self::Snapshot => ("a snapshot", BUSY_TEXT, "fs/btrfs/ioctl.c:create_snapshot"),
             Self::DeleteSubvolume => {
                 ("deletion of the subvolume", Ruling::Refused(Errno::EPERM), "fs/btrfs/inode.c:btrfs_delete_subvolume")

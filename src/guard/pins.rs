@@ -1,8 +1,8 @@
 //! Pins: the device pages that active files swap to, in the caller's memory, with a refusal that names the pin.
 //!
 //! Law: from [`Pins::pin`] until its [`Pinned`] comes back in [`Pins::unpin`], no act on any of those pages passes
-//! [`Pins::check`]. There is no other way to unpin. Pins are sorted by page and never overlap, so that a check is a
-//! binary search.
+//! [`Pins::check`]. There is no other way to unpin. Pages are those of one device: a filesystem on several keeps pins
+//! for each.
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -11,7 +11,7 @@ use crate::map::{Slots, SwapMap};
 use crate::model::Model;
 use crate::reason::{GuardFault, Reason};
 use crate::sort;
-use crate::unit::{PageCount, PageIndex};
+use crate::unit::{PageCount, PageIndex, PageSize};
 
 /// Names a file among a filesystem's: an inode number.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -85,7 +85,27 @@ impl Pinned {
     }
 }
 
-/// A key that other pins gave, and that it does not fit here.
+/// A map, and the proof that the pages it points to are pinned. [`Policy::pinned`](crate::Policy::pinned) takes it.
+#[derive(Debug)]
+#[must_use = "pages stay pinned until the key comes back to `Pins::unpin`"]
+pub struct PinnedMap<S> {
+    map: SwapMap<S>,
+    pinned: Pinned,
+}
+
+impl<S: Slots> PinnedMap<S> {
+    /// The map.
+    pub const fn map(&self) -> &SwapMap<S> {
+        &self.map
+    }
+
+    /// The map and the key, apart.
+    pub fn into_parts(self) -> (SwapMap<S>, Pinned) {
+        (self.map, self.pinned)
+    }
+}
+
+/// A key that other pins gave, and that does not fit here.
 #[derive(Debug)]
 pub struct Foreign {
     /// The key.
@@ -100,14 +120,14 @@ impl From<Foreign> for Reason {
     }
 }
 
-/// The pins of a filesystem, for any number of files.
+/// The pins of one device, for any number of files.
 ///
 /// ```
 /// use swap_dio::guard::{FileId, Pin, Pins, Relocation, Scope};
-/// use swap_dio::{PageCount, PageIndex};
+/// use swap_dio::{PageCount, PageIndex, PageSize};
 ///
 /// let mut memory = [Pin::EMPTY; 16];
-/// let mut pins = Pins::new(memory.as_mut_slice());
+/// let mut pins = Pins::new(memory.as_mut_slice(), PageSize::KIB_4);
 /// let runs = [(PageIndex::new(100), PageCount::new(50)), (PageIndex::new(20), PageCount::new(10))];
 /// let pinned = pins.pin(FileId::new(12), runs)?;
 ///
@@ -122,34 +142,44 @@ impl From<Foreign> for Reason {
 /// # Ok::<(), swap_dio::Reason>(())
 /// ```
 ///
+/// A check costs a binary search per active file, of which Linux has at most 32; a pin costs a sort of its own runs and
+/// as many searches.
+///
 /// # Invariants
-/// The first `used` places ascend by page, do not overlap, and are not empty.
+/// The first `used` places are the runs of one activation after the other. Those of one ascend by page; none is empty
+/// or overflows, and no two of them all overlap.
 #[derive(Debug)]
 pub struct Pins<M> {
     memory: M,
+    page_size: PageSize,
     used: usize,
 }
 
 impl<M: PinMemory> Pins<M> {
-    /// No pins, in this memory: a slice of [`Pin`]s, or with `alloc` a `Vec` of them.
-    pub const fn new(memory: M) -> Self {
-        Self { memory, used: 0 }
+    /// No pins, in this memory: a slice of [`Pin`]s, or with `alloc` a `Vec` of them. Pages are of this size.
+    pub const fn new(memory: M, page_size: PageSize) -> Self {
+        Self { memory, page_size, used: 0 }
     }
 
-    /// The pins that are held, by page.
+    /// The pins that are held, file by file, each by page.
     pub fn held(&self) -> &[Pin] {
         self.memory.places().get(..self.used).unwrap_or_default()
     }
 
-    /// Pins every page of the device that a map points to. All or nothing.
+    /// Pins every page of the device that a map points to, and keeps the two together. All or nothing.
     ///
     /// # Errors
-    /// [`GuardFault::NoDevicePages`] for a map of the file model; then as [`pin`](Self::pin).
-    pub fn pin_map<S: Slots>(&mut self, file: FileId, map: &SwapMap<S>) -> Result<Pinned, Reason> {
-        match map.model() {
-            Model::Bio => self.pin(file, map.extents().map(|extent| (extent.target(), extent.length()))),
-            Model::File => Err(refused(GuardFault::NoDevicePages)),
+    /// [`GuardFault::NoDevicePages`] for a map of the file model, [`GuardFault::PinPageSize`] for pages of another
+    /// size; then as [`pin`](Self::pin). The map is gone: activate the file again.
+    pub fn pin_map<S: Slots>(&mut self, file: FileId, map: SwapMap<S>) -> Result<PinnedMap<S>, Reason> {
+        if map.model() == Model::File {
+            return Err(refused(GuardFault::NoDevicePages));
         }
+        if map.page_size() != self.page_size {
+            return Err(refused(GuardFault::PinPageSize { map: map.page_size(), pins: self.page_size }));
+        }
+        let pinned = self.pin(file, map.extents().map(|extent| (extent.target(), extent.length())))?;
+        Ok(PinnedMap { map, pinned })
     }
 
     /// Pins runs of pages of the device, in any order. All or nothing.
@@ -163,10 +193,11 @@ impl<M: PinMemory> Pins<M> {
         file: FileId,
         runs: impl IntoIterator<Item = (PageIndex, PageCount)>,
     ) -> Result<Pinned, Reason> {
-        if self.held().iter().any(|pin| pin.file == file) {
+        if of_file(self.held(), file).is_some() {
             return Err(refused(GuardFault::AlreadyPinned { file: file.0 }));
         }
         let serial = NEXT.fetch_add(1, Relaxed);
+        // Until `used` is raised, what is written behind it is held by nobody.
         let mut end = self.used;
         for (first, pages) in runs {
             let place = self.memory.place(end).ok_or(refused(GuardFault::PinsFull { capacity: count(end) }))?;
@@ -179,15 +210,16 @@ impl<M: PinMemory> Pins<M> {
             *place = Pin { file, serial, first, pages };
             end = end.saturating_add(1);
         }
-        if end == self.used {
+        let added = self.memory.places_mut().get_mut(self.used..end).unwrap_or_default();
+        if added.is_empty() {
             return Err(refused(GuardFault::EmptyPin { file: file.0 }));
         }
-        self.used = end;
-        sort::by_key(self.memory.places_mut().get_mut(..end).unwrap_or_default(), |pin| pin.first.get());
-        if let Some(reason) = self.collision(file) {
-            self.remove(serial);
-            return Err(reason);
+        sort::by_key(added, |pin| pin.first.get());
+        let added = self.memory.places().get(self.used..end).unwrap_or_default();
+        if let Some((file, first)) = twice(added).or_else(|| shared(self.held(), added)) {
+            return Err(refused(GuardFault::TwicePinned { file: file.0, first }));
         }
+        self.used = end;
         Ok(Pinned { file, serial })
     }
 
@@ -196,29 +228,39 @@ impl<M: PinMemory> Pins<M> {
     /// # Errors
     /// [`Foreign`] with the key, if other pins gave it: nothing is unpinned.
     pub fn unpin(&mut self, pinned: Pinned) -> Result<(), Foreign> {
-        let Pinned { file, serial } = pinned;
-        if self.held().iter().any(|pin| pin.serial == serial) {
-            self.remove(serial);
-            Ok(())
-        } else {
-            Err(Foreign { pinned, reason: refused(GuardFault::PinUnknown { file: file.0 }) })
+        let runs = of_file(self.held(), pinned.file).unwrap_or_default();
+        let (before, count) = (runs.first(), runs.len());
+        if before.is_none_or(|pin| pin.serial != pinned.serial) {
+            let reason = refused(GuardFault::PinUnknown { file: pinned.file.0 });
+            return Err(Foreign { pinned, reason });
         }
+        // What stands behind these moves up.
+        let start = self.held().iter().take_while(|pin| pin.serial != pinned.serial).count();
+        for at in start..self.used.saturating_sub(count) {
+            let places = self.memory.places_mut();
+            let Some(pin) = places.get(at.saturating_add(count)).copied() else { break };
+            if let Some(place) = places.get_mut(at) {
+                *place = pin;
+            }
+        }
+        self.used = self.used.saturating_sub(count);
+        Ok(())
     }
 
     /// Checks that an act touches no pinned page.
     ///
     /// # Errors
-    /// [`GuardFault::Pinned`] with the first pin in its way.
+    /// [`GuardFault::Pinned`] with the first pin in its way, by page.
     pub fn check(&self, act: Relocation, scope: Scope) -> Result<(), Reason> {
         let held = self.held();
         let touched = match scope {
-            Scope::Everything => held.first(),
-            Scope::File(file) => held.iter().find(|pin| pin.file == file),
+            Scope::Everything => lowest(activations(held).filter_map(<[Pin]>::first)),
+            Scope::File(file) => of_file(held, file).and_then(<[Pin]>::first),
             Scope::Pages { first, pages } => {
                 let end = first.get().saturating_add(pages.get());
-                let at = held.partition_point(|pin| pin.end() <= first.get());
                 // An act on no page touches none.
-                held.get(at).filter(|pin| pin.first.get() < end && pages != PageCount::ZERO)
+                let touches = |runs| touched(runs, first.get(), end).filter(|_| pages != PageCount::ZERO);
+                lowest(activations(held).filter_map(touches))
             }
         };
         match touched {
@@ -232,32 +274,48 @@ impl<M: PinMemory> Pins<M> {
             })),
         }
     }
+}
 
-    /// A page that two neighbours have.
-    fn collision(&self, file: FileId) -> Option<Reason> {
-        let held = self.held();
-        let mut pairs = held.iter().zip(held.iter().skip(1));
-        let (low, high) = pairs.find(|(low, high)| high.first.get() < low.end())?;
-        let other = if low.file == file { high.file } else { low.file };
-        Some(refused(GuardFault::TwicePinned { file: other.0, first: high.first }))
-    }
+/// The runs of one activation after the other.
+fn activations(held: &[Pin]) -> impl Iterator<Item = &[Pin]> {
+    let mut rest = held;
+    core::iter::from_fn(move || {
+        let serial = rest.first()?.serial;
+        let (runs, others) = rest.split_at_checked(rest.partition_point(|pin| pin.serial == serial))?;
+        rest = others;
+        Some(runs)
+    })
+}
 
-    /// Takes out what one activation pinned.
-    fn remove(&mut self, serial: usize) {
-        let mut kept = 0usize;
-        for at in 0..self.used {
-            let places = self.memory.places_mut();
-            let Some(pin) = places.get(at).copied() else { break };
-            if pin.serial == serial {
-                continue;
-            }
-            if let Some(place) = places.get_mut(kept) {
-                *place = pin;
-                kept = kept.saturating_add(1);
-            }
-        }
-        self.used = kept;
-    }
+/// The pin with the lowest page.
+fn lowest<'m>(pins: impl Iterator<Item = &'m Pin>) -> Option<&'m Pin> {
+    pins.min_by_key(|pin| pin.first)
+}
+
+/// The runs of one file.
+fn of_file(held: &[Pin], file: FileId) -> Option<&[Pin]> {
+    activations(held).find(|runs| runs.first().is_some_and(|pin| pin.file == file))
+}
+
+/// The first of one activation's runs that has a page from `first` to before `end`.
+fn touched(runs: &[Pin], first: u64, end: u64) -> Option<&Pin> {
+    runs.get(runs.partition_point(|pin| pin.end() <= first)).filter(|pin| pin.first.get() < end)
+}
+
+/// A page that two runs of one activation have.
+fn twice(runs: &[Pin]) -> Option<(FileId, PageIndex)> {
+    let mut pairs = runs.iter().zip(runs.iter().skip(1));
+    pairs.find(|(low, high)| high.first.get() < low.end()).map(|(low, high)| (low.file, high.first))
+}
+
+/// A page of these runs that another activation has.
+fn shared(held: &[Pin], runs: &[Pin]) -> Option<(FileId, PageIndex)> {
+    activations(held).find_map(|others| {
+        runs.iter().find_map(|run| {
+            let other = touched(others, run.first.get(), run.end())?;
+            Some((other.file, other.first.max(run.first)))
+        })
+    })
 }
 
 /// Memory for pins: a caller's slice, as in the example of [`Pins`], or with `alloc` a `Vec` that grows. Sealed.

@@ -3,6 +3,7 @@
 use super::Slot;
 use super::store::{Facts, Tree};
 use crate::extent::SwapExtent;
+use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::{PageIndex, PageSize};
 
@@ -18,6 +19,11 @@ impl View<'_> {
     /// The page size that the map counts in.
     pub(crate) const fn page_size(&self) -> PageSize {
         self.facts.page_size
+    }
+
+    /// The way that swap I/O must go.
+    pub(crate) const fn model(&self) -> Model {
+        self.facts.model
     }
 
     /// Where a page lies, and how many pages follow it there without a break.

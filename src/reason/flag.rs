@@ -25,6 +25,12 @@ pub enum FlagFault {
         /// Whose flags.
         kernel: &'static str,
     },
+    /// Bits of a request's flags that are none of ours.
+    #[error("the flags of a request have the unknown bits {bits:#x}")]
+    UnnamedReq {
+        /// The bits, by our own values.
+        bits: u32,
+    },
     /// An operation that has no meaning in this word.
     #[error("{word} has the unknown operation {op}")]
     UnknownOp {
@@ -34,7 +40,7 @@ pub enum FlagFault {
         op: u32,
     },
     /// A release whose numbers were not read.
-    #[error("the flags of Linux {release} were not read: 6.1, 6.12 and 6.18 are known")]
+    #[error("the flags of Linux {release} were not read, so no number is given")]
     Numbering {
         /// The release.
         release: Release,
@@ -96,7 +102,7 @@ pub enum FlagFault {
 impl FlagFault {
     pub(super) const fn row(&self) -> Row {
         match self {
-            Self::Unknown { .. } => own("flags-unknown", Permanent, UNTOLD),
+            Self::Unknown { .. } | Self::UnnamedReq { .. } => own("flags-unknown", Permanent, UNTOLD),
             Self::UnknownRwf { .. } => row("flags-unknown", Permanent, refuses(Errno::EOPNOTSUPP), RW_FLAGS),
             Self::UnknownOp { .. } => own("op-unknown", Permanent, UNTOLD),
             Self::Numbering { .. } => own("flag-without-number", Permanent, UNTOLD),

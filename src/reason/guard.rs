@@ -3,7 +3,7 @@
 use super::Class::{Permanent, Transient};
 use super::table::{Row, own, refuses, row};
 use super::{Answer, Errno};
-use crate::unit::{PageCount, PageIndex};
+use crate::unit::{PageCount, PageIndex, PageSize};
 
 /// What stands against an operation on an active swap file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -79,6 +79,14 @@ pub enum GuardFault {
         /// Its pages.
         pages: PageCount,
     },
+    /// A map whose pages are of another size than those that are pinned.
+    #[error("the map has pages of {map}, the pins have pages of {pins}")]
+    PinPageSize {
+        /// The map's.
+        map: PageSize,
+        /// The pins'.
+        pins: PageSize,
+    },
     /// A map of the file model, whose pages are the file's.
     #[error("a map of the file model has pages of the file, pins need pages of the device")]
     NoDevicePages,
@@ -102,6 +110,7 @@ impl GuardFault {
             Self::PinsFull { .. } => own("pins-full", Permanent, refuses(Errno::ENOMEM)),
             Self::PinOverflow { .. } => own("pin-overflow", Permanent, refuses(Errno::EINVAL)),
             Self::EmptyPin { .. } => own("pin-empty", Permanent, refuses(Errno::EINVAL)),
+            Self::PinPageSize { .. } => own("pin-page-size", Permanent, refuses(Errno::EINVAL)),
             Self::NoDevicePages => own("not-identity", Permanent, refuses(Errno::EINVAL)),
             Self::PinUnknown { .. } => own("pin-unknown", Permanent, refuses(Errno::EINVAL)),
         }
@@ -119,6 +128,7 @@ impl GuardFault {
             | Self::PinsFull { .. }
             | Self::EmptyPin { .. }
             | Self::PinOverflow { .. }
+            | Self::PinPageSize { .. }
             | Self::NoDevicePages
             | Self::PinUnknown { .. } => None,
         }

@@ -5,6 +5,7 @@ use core::fmt;
 use super::Class::{Permanent, Transient};
 use super::Errno;
 use super::table::{EINVAL, Row, own, refuses, row};
+use crate::model::Model;
 use crate::unit::{Bytes, PageCount};
 
 /// What is wrong with a request, or with how it ended.
@@ -23,8 +24,8 @@ pub enum RequestFault {
         /// The most that are allowed.
         limit: PageCount,
     },
-    /// Not in whole folios, or a folio that is no power of two of pages.
-    #[error("a request of {pages} is not in whole folios of {folio}")]
+    /// A folio that is no power of two of pages, or that is larger than its request.
+    #[error("a folio of {folio} is no power of two, or does not fit in a request of {pages}")]
     Folio {
         /// Pages asked for.
         pages: PageCount,
@@ -80,15 +81,23 @@ pub enum RequestFault {
         /// What swap has.
         page: Bytes,
     },
-    /// Reclaim that may not enter a filesystem, and an area that is served by one.
-    #[error("reclaim under {context} may not enter the filesystem that serves this area")]
+    /// Operations of one model, over an area of the other.
+    #[error("the server takes pages of the {} model, the area is of the {} model", server.word(), area.word())]
+    OtherModel {
+        /// What the server takes.
+        server: Model,
+        /// What the area is.
+        area: Model,
+    },
+    /// Reclaim that may not enter a filesystem and an area that is served by one, or reclaim without any I/O.
+    #[error("reclaim under {context} may not write to this area")]
     Context {
         /// `GFP_NOFS` or `GFP_NOIO`.
         context: &'static str,
     },
 
     // State.
-    /// The area is being switched off.
+    /// The area is being switched off: closed, or to writes.
     #[error("the area is closed to new requests")]
     Closed,
     /// The filesystem has moved blocks since activation: every address is void.
@@ -149,6 +158,7 @@ impl RequestFault {
             Self::HeaderPage => row("header-page", Permanent, EINVAL, "mm/swapfile.c:setup_swap_map"),
             Self::Promise { .. } => own("promise-missing", Permanent, refuses(Errno::EOPNOTSUPP)),
             Self::AlignmentOdd { .. } | Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, EINVAL),
+            Self::OtherModel { .. } => own("other-model", Permanent, EINVAL),
             Self::Context { .. } => row("reclaim-context", Transient, EAGAIN, "mm/vmscan.c:may_enter_fs"),
             Self::Closed => own("closed", Permanent, EIO),
             Self::MappingMoved => own("mapping-moved", Permanent, EIO),
@@ -165,9 +175,11 @@ impl RequestFault {
     /// What a person can type, as [`Reason::remedy`](super::Reason::remedy).
     pub(super) const fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::MappingMoved => Some("swapoff FILE, then activate it anew"),
+            Self::MappingMoved => {
+                Some("end what uses its pages, which cannot be read back; then swapoff FILE and activate it anew")
+            }
             Self::ShutDown => {
-                Some("swapoff FILE while its pages can still be read, then unmount and check the filesystem")
+                Some("end what uses its pages, which cannot be read back; then swapoff FILE, unmount and check it")
             }
             Self::Empty
             | Self::TooLong { .. }
@@ -178,6 +190,7 @@ impl RequestFault {
             | Self::Promise { .. }
             | Self::AlignmentOdd { .. }
             | Self::AlignmentAbovePage { .. }
+            | Self::OtherModel { .. }
             | Self::Context { .. }
             | Self::Closed
             | Self::QueueFull { .. }

@@ -1,7 +1,7 @@
 //! An admitted request with its memory: up to 32 folios that end together, exactly once.
 
 use super::Folio;
-use crate::admit::{Completion, InFlight, Ticket};
+use crate::admit::{Completion, InFlight, SWAP_CLUSTER_MAX, Ticket};
 use crate::flags::Direction;
 use crate::reason::{Reason, RequestFault};
 
@@ -44,6 +44,13 @@ impl<'p, F: Folio> Batch<'p, F> {
     /// Ends the batch with what was returned, as [`Ticket::complete`], and tells every folio.
     pub fn complete(self, returned: i64) -> Completion {
         let completion = self.ticket.complete(returned);
+        self.folios.end(&completion);
+        completion
+    }
+
+    /// Ends the batch without I/O.
+    pub(super) fn fail(self, reason: Reason) -> Completion {
+        let completion = self.ticket.fail(reason);
         self.folios.end(&completion);
         completion
     }
@@ -160,5 +167,8 @@ impl<F: Folio> Drop for Folios<F> {
     }
 }
 
-/// `SWAP_CLUSTER_MAX`: the folios of one batch.
+/// As a length of arrays.
 const BATCH: usize = 32;
+
+const _: () =
+    assert!(BATCH.trailing_zeros() == SWAP_CLUSTER_MAX.trailing_zeros() && SWAP_CLUSTER_MAX.is_power_of_two());

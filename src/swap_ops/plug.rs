@@ -1,7 +1,8 @@
 //! The plug: gathers folios whose pages follow each other, and submits them as one request.
 //!
 //! A batch is submitted when 32 folios or the policy's most pages are in it, when the next one does not follow, at
-//! once where the area is synchronous and is written to, and when the plug is flushed or dropped.
+//! once where the area is synchronous and is written to, and when the plug is flushed or dropped. In the bio model
+//! pages must follow each other in the area *and* on the device, which is stricter than mainline's sectors alone.
 //!
 //! Source: Linux v6.18, `mm/page_io.c` (`swap_writepage_fs`, `swap_write_unplug`); mainline `swap_add_folio`.
 
@@ -16,7 +17,7 @@ use crate::unit::{Bytes, PageCount, PageIndex};
 
 /// Gathers folios for one area and one direction.
 ///
-/// Every folio that was added is told its end exactly once, whatever happens: also if its request is refused, which
+/// Every folio that was added is told its end exactly once, unless its own methods panic: also if its request is refused, which
 /// is how the caller learns of that. Those of one request share its fate, a folio past the end of the area included.
 #[derive(Debug)]
 pub struct Plug<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> {
@@ -27,13 +28,23 @@ pub struct Plug<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> {
     folios: Folios<F>,
     first: PageIndex,
     pages: PageCount,
+    /// Of the folios gathered, as each said when it was added.
+    largest: PageCount,
 }
 
 impl<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> Plug<'p, 'o, S, F, O> {
-    /// An empty plug.
-    pub fn new(policy: &'p Policy<S>, ops: &'o O, direction: Direction) -> Self {
+    /// An empty plug, for a task that may do anything while it waits for memory.
+    ///
+    /// # Errors
+    /// [`RequestFault::OtherModel`] for operations that would take the area's pages for what they are not.
+    pub fn new(policy: &'p Policy<S>, ops: &'o O, direction: Direction) -> Result<Self, Reason> {
+        let (server, area) = (ops.model(), policy.map().model());
+        if server != area {
+            return Err(Reason::Request(RequestFault::OtherModel { server, area }));
+        }
         let (folios, context) = (Folios::new(direction), Context::Unrestricted);
-        Self { policy, ops, direction, context, folios, first: PageIndex::ZERO, pages: PageCount::ZERO }
+        let (first, pages, largest) = (PageIndex::ZERO, PageCount::ZERO, PageCount::ZERO);
+        Ok(Self { policy, ops, direction, context, folios, first, pages, largest })
     }
 
     /// The same, for a task that reclaims under a restriction.
@@ -55,9 +66,10 @@ impl<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> Plug<'p, 'o, S, F, O> {
             self.flush();
         }
         if self.folios.is_empty() {
-            (self.first, self.pages) = (page, PageCount::ZERO);
+            (self.first, self.pages, self.largest) = (page, PageCount::ZERO, PageCount::ZERO);
         }
         self.pages = PageCount::new(self.pages.get().saturating_add(pages.get()));
+        self.largest = self.largest.max(pages);
         if let Err(folio) = self.folios.push(folio) {
             // Not reached: what is full was submitted.
             folio.end(self.direction, Err(Reason::Request(RequestFault::Dropped)));
@@ -103,9 +115,8 @@ impl<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> Plug<'p, 'o, S, F, O> {
         // The largest power of two in each: a multiple of 768 need not be one of the 512 beside it.
         let alignment = folios.iter().map(|folio| folio.alignment().get()).map(|got| got & got.wrapping_neg()).min();
         let alignment = Bytes::new(alignment.unwrap_or(0));
-        let folio = folios.iter().map(Folio::pages).max().unwrap_or(PageCount::ZERO);
         let request = Request::new(self.direction, self.first, self.pages, alignment);
-        Request { folio, context: self.context, ..request }
+        Request { folio: self.largest, context: self.context, ..request }
     }
 }
 

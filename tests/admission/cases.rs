@@ -2,10 +2,10 @@
 
 use super::mapped::{self, Map, PAGE, activate, map, room};
 use super::{ENOUGH, SOUND};
-use swap_dio::admit::{Policy, Request, Retirement};
+use swap_dio::admit::{Policy, Request};
 use swap_dio::flags::Direction;
 use swap_dio::guard::{FileId, Operation, Pin, Pins, Relocation, Ruling, Scope};
-use swap_dio::{Bytes, ExtentState, Features, FileExtent, Model, PageCount, PageIndex, Reason};
+use swap_dio::{Bytes, ExtentState, Features, FileExtent, Model, PageCount, PageIndex, PageSize, Reason};
 
 fn run(first: u64, pages: u64, state: ExtentState) -> FileExtent {
     let [logical, physical, length] = [first, first + 100, pages].map(|pages| Bytes::new(pages * PAGE));
@@ -111,10 +111,11 @@ fn p109_alignment_is_ours_to_ask_for() {
         (0, 4097, Some("misaligned")),
         (0, 0, Some("request-empty")),
     ];
-    let (page, first) = (swap_dio::PageSize::KIB_4, PageIndex::new(3));
+    let (first, mut slots) = (PageIndex::new(3), room(1));
+    let policy = Policy::new(map(Model::File, &[(100, 8)], &mut slots), ENOUGH).expect("enough");
     for (at, length, code) in rows {
-        let write = Request::writing(first, &memory.0[at..at + length], page);
-        let read = Request::reading(first, &mut memory.0[at..at + length], page);
+        let write = policy.writing(first, &memory.0[at..at + length]);
+        let read = policy.reading(first, &mut memory.0[at..at + length]);
         for (request, direction) in [(write, Direction::Write), (read, Direction::Read)] {
             let judged = request.map_or_else(
                 |reason| Some(reason.code()),
@@ -133,7 +134,8 @@ fn p109_alignment_is_ours_to_ask_for() {
 fn p112_any_multiple_of_a_page_up_to_the_limit() {
     for model in Model::ALL {
         let mut slots = room(1);
-        let policy = Policy::new(map(model, &[(500, 80)], &mut slots), ENOUGH).expect("enough");
+        let features = ENOUGH.difference(Features::LARGE_FOLIO);
+        let policy = Policy::new(map(model, &[(500, 80)], &mut slots), features).expect("enough");
         for (pages, first) in (1..=34).flat_map(|pages| (1..80).map(move |first| (pages, first))) {
             let request =
                 Request::new(Direction::Write, PageIndex::new(first), PageCount::new(pages), Bytes::new(PAGE));
@@ -182,11 +184,11 @@ fn p115_pins_refuse_what_no_kernel_guard_stops() {
     assert!(matches!(Operation::TruncateDown.ruling(), Ruling::Refused(_)));
     let file = FileId::new(12);
     let mut places = [Pin::EMPTY; 4];
-    let mut pins = Pins::new(places.as_mut_slice());
+    let mut pins = Pins::new(places.as_mut_slice(), PageSize::KIB_4);
     let mut slots = room(2);
     let map: Map<'_> = map(Model::Bio, &[(100, 4), (200, 4)], &mut slots);
-    let pinned = pins.pin_map(file, &map).expect("room for two");
-    let policy = Policy::new(map, ENOUGH).expect("enough").pinned_by(pinned);
+    let pinned = pins.pin_map(file, map).expect("room for two");
+    let mut policy = Policy::pinned(pinned, ENOUGH).expect("enough");
     let punch = Scope::Pages { first: PageIndex::new(203), pages: PageCount::new(1) };
     // ftruncate and rename over it free its blocks, a punch some of them, chattr +c rewrites them, a clone shares.
     let acts = [
@@ -208,9 +210,11 @@ fn p115_pins_refuse_what_no_kernel_guard_stops() {
     assert!(ticket.complete(4 * 4096).result().is_some_and(|result| result.is_ok()));
     assert_eq!(policy.close(), Ok(()));
     judge(&pins, Some("pinned"));
-    let Retirement::Done { map, pinned: Some(pinned) } = policy.retire() else { panic!("nothing is in flight") };
+    let pinned = policy.retire().expect("nothing is in flight").expect("the key that it was given");
     judge(&pins, Some("pinned"));
-    assert_eq!((mapped::target(&map, 5), pinned.file()), (Some(201), file));
+    assert_eq!((mapped::target(policy.map(), 5), pinned.file()), (Some(201), file));
+    assert_eq!(policy.admit(&SOUND.request).map(drop).map_err(|reason| reason.code()), Err("closed"), "for good");
+    assert!(policy.retire().expect("still nothing").is_none(), "the key is given back once");
     pins.unpin(pinned).expect("its own pins");
     judge(&pins, None);
 }

@@ -2,7 +2,8 @@
 
 use super::mapped::{Map, map, room};
 use super::{ENOUGH, SOUND};
-use swap_dio::admit::{Completion, EIOCBQUEUED, Outcome, Policy, Retirement};
+use swap_dio::admit::{Completion, EIOCBQUEUED, Outcome, Policy, Request};
+use swap_dio::flags::Direction;
 use swap_dio::reason::RequestFault::{self, Dropped, Failed, InFlight, NoErrno, NotQueued, Promise, Short};
 use swap_dio::{Bytes, Features, Model, Reason};
 
@@ -88,7 +89,7 @@ fn who_does_not_promise_to_queue_cannot() {
 #[test]
 fn what_is_given_up_is_counted_and_said() {
     let mut slots = room(1);
-    let policy = policy(&mut slots, ENOUGH);
+    let mut policy = policy(&mut slots, ENOUGH);
     let in_flight = |requests| Err(Reason::Request(InFlight { requests }));
     let held = policy.admit(&SOUND.request).expect("sound");
     drop(policy.admit(&SOUND.request).expect("sound"));
@@ -102,30 +103,37 @@ fn what_is_given_up_is_counted_and_said() {
     assert_eq!(policy.admit(&SOUND.request).map(drop), Err(Reason::Request(RequestFault::Closed)));
     assert!(held.complete(16384).result().is_some_and(|result| result.is_ok()), "closed to new ones only");
     assert_eq!(policy.close(), Err(Reason::Request(Dropped)), "nobody knows what they still write to");
-    let Retirement::Still { policy, reason } = policy.retire() else { panic!("two were given up") };
-    assert_eq!((reason, policy.dropped()), (Reason::Request(Dropped), 2));
+    assert_eq!((policy.retire().map(drop), policy.dropped()), (Err(Reason::Request(Dropped)), 2));
     // Until the server says that they have ended: then all is as if they had.
-    assert_eq!([policy.forgive_dropped(), policy.forgive_dropped(), policy.dropped()], [2, 0, 0]);
+    assert_eq!([policy.dropped_have_ended(), policy.dropped_have_ended(), policy.dropped()], [2, 0, 0]);
     assert_eq!(policy.close(), Ok(()));
     assert_eq!(policy.admit(&SOUND.request).map(drop), Err(Reason::Request(RequestFault::Closed)), "still closed");
-    assert!(matches!(policy.retire(), Retirement::Done { pinned: None, .. }));
+    assert!(policy.retire().is_ok_and(|pinned| pinned.is_none()));
 }
 
 #[test]
 fn a_policy_retires_when_nothing_is_in_flight() {
     let mut slots = room(1);
-    let fresh = policy(&mut slots, ENOUGH);
-    let Retirement::Done { map, .. } = fresh.retire() else { panic!("nothing was admitted") };
-    // The map is the caller's again, to serve anew.
-    let policy = Policy::new(map, ENOUGH).expect("enough");
-    assert_eq!(policy.in_flight(), 0);
+    let mut policy = policy(&mut slots, ENOUGH);
     // A ticket that is forgotten is in flight for ever: the only way to retire under one.
     std::mem::forget(policy.admit(&SOUND.request).expect("sound"));
-    let Retirement::Still { policy, reason } = policy.retire() else { panic!("one is in flight") };
-    assert_eq!(reason, Reason::Request(InFlight { requests: 1 }));
+    assert_eq!(policy.retire().map(drop), Err(Reason::Request(InFlight { requests: 1 })));
     assert_eq!(policy.admit(&SOUND.request).map(drop), Err(Reason::Request(RequestFault::Closed)));
-    let Retirement::Still { policy, .. } = policy.retire() else { panic!("one is in flight") };
+    assert_eq!(policy.retire().map(drop), Err(Reason::Request(InFlight { requests: 1 })));
     assert_eq!((policy.in_flight(), policy.dropped()), (1, 0));
+}
+
+#[test]
+fn what_is_out_is_read_back_before_an_area_is_closed() {
+    let mut slots = room(1);
+    let mut policy = policy(&mut slots, ENOUGH);
+    let read = Request { direction: Direction::Read, ..SOUND.request };
+    policy.drain();
+    assert_eq!(policy.admit(&SOUND.request).map(drop), Err(Reason::Request(RequestFault::Closed)), "no more writes");
+    let back = policy.admit(&read).expect("reads go on");
+    assert!(back.complete(16384).result().is_some_and(|result| result.is_ok()));
+    assert!(policy.retire().is_ok());
+    assert_eq!(policy.admit(&read).map(drop), Err(Reason::Request(RequestFault::Closed)), "until it is off");
 }
 
 #[test]

@@ -155,7 +155,8 @@ fn a_fuse_file_promises_by_its_handle() {
             expected.set(Features::ASYNC_COMPLETION, init.contains(Init::ASYNC_DIO));
             expected.set(Features::PARALLEL_WRITES, open.contains(Fopen::PARALLEL_DIRECT_WRITES));
             // `FOPEN_DIRECT_IO` overrides passthrough.
-            if !open.contains(Fopen::DIRECT_IO) {
+            // What has no positions has no pages.
+            if !open.contains(Fopen::DIRECT_IO) || open.intersects(Fopen::STREAM | Fopen::NONSEEKABLE) {
                 expected = NOTHING;
             }
             assert_eq!(Features::of_fuse(init, open), expected, "{init:?}, {open:?}");

@@ -132,7 +132,8 @@ impl Rules {
             (first + pages > total, "outside-area"),
             (!self.large && folios.iter().any(|folio| folio.2 > 1), "promise-missing"),
             (seen.moved, "mapping-moved"),
-            (seen.shut_down && !self.survives, "shut-down"),
+            // Bios ask no filesystem.
+            (seen.shut_down && self.file && !self.survives, "shut-down"),
             (wrong_context, "reclaim-context"),
             (seen.queued.len() >= self.in_flight, "queue-full"),
         ]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use swap_dio::admit::{Completion, Outcome};
 use swap_dio::flags::Direction;
 use swap_dio::swap_ops::{Batch, Folio, OpsFlags, QueuedBatch, SwapOps, SwapRw};
-use swap_dio::{Bytes, PageCount, Reason};
+use swap_dio::{Bytes, Model, PageCount, Reason};
 
 /// How a batch ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,13 +84,14 @@ pub(crate) struct Server<'p, 'l> {
     pub(crate) hows: &'l [How],
     /// Whether two folios may be in one batch, by their numbers.
     pub(crate) together: &'l [bool],
+    pub(crate) model: Model,
     pub(crate) flags: OpsFlags,
     pub(crate) queued: RefCell<VecDeque<QueuedBatch<'p, Memory<'l>>>>,
 }
 
 impl<'p, 'l> Server<'p, 'l> {
-    pub(crate) fn new(log: &'l Log, hows: &'l [How], together: &'l [bool], flags: OpsFlags) -> Self {
-        Self { log, hows, together, flags, queued: RefCell::default() }
+    pub(crate) fn new(log: &'l Log, hows: &'l [How], together: &'l [bool], model: Model, flags: OpsFlags) -> Self {
+        Self { log, hows, together, model, flags, queued: RefCell::default() }
     }
 
     /// Ends the batch that was queued first.
@@ -134,6 +135,10 @@ impl<'p, 'l> Server<'p, 'l> {
 pub(crate) struct Handle<'h, 'p, 'l>(pub(crate) &'h Server<'p, 'l>);
 
 impl<'p, 'l> SwapOps<'p, Memory<'l>> for Handle<'_, 'p, 'l> {
+    fn model(&self) -> Model {
+        self.0.model
+    }
+
     fn flags(&self) -> OpsFlags {
         self.0.flags
     }

@@ -5,10 +5,11 @@ use swap_dio::admit::{Completion, Context, Policy, Request};
 use swap_dio::flags::{Direction, Iocb, Kernel, OpenFile, Opf, Req, ReqOp};
 use swap_dio::guard::{FileId, Operation, Pin, Pins, Relocation, Scope};
 use swap_dio::reason::{Answer, Errno, FlagFault, GuardFault, RequestFault};
+use swap_dio::swap_ops::{Batch, Folio, Plug, RwAsOps, SwapRw};
 use swap_dio::translate::{Route, opf};
 use swap_dio::{
-    Activation, Area, Bytes, DirectIo, Features, FileExtent, Model, PageCount, PageIndex, PageSize, Profile, Reason,
-    Release, Slot, Verdict,
+    Activation, Area, Bytes, DeviceId, DirectIo, Features, FileExtent, Model, PageCount, PageIndex, PageSize, Profile,
+    Reason, Release, Slot, SwapMap, Verdict,
 };
 
 const PAGE: u64 = 4096;
@@ -52,6 +53,12 @@ fn flags() -> Vec<Row> {
             F::NotCarried { flag: "APPEND", why: append },
             "flag-not-carried",
             no,
+        ),
+        (
+            refused(Opf::new(ReqOp::Write, Req::from_bits_retain(1 << 30))),
+            F::UnnamedReq { bits: 1 << 30 },
+            "flags-unknown",
+            maybe,
         ),
         (refused(Opf::new(ReqOp::Read, Req::SWAP)), F::SwapMark { op: "REQ_OP_READ" }, "swap-mark", maybe),
         (call(plain, new, 0x30), F::Exclusive, "flags-exclusive", no),
@@ -100,7 +107,7 @@ fn requests() -> Vec<Row> {
             false,
         ),
         whole(
-            refused(Request::writing(page(1), &odd, PageSize::KIB_4)),
+            asked(|policy| refused(policy.writing(page(1), &odd))),
             F::BufferLength { length: bytes(4097), page: bytes(PAGE) },
             "misaligned",
             Refuse,
@@ -140,6 +147,7 @@ fn requests() -> Vec<Row> {
             no,
             false,
         ),
+        whole(other_model(), F::OtherModel { server: Model::File, area: Model::Bio }, "other-model", Refuse, no, false),
         whole(
             asks(Request { context: Context::Noio, ..write }),
             F::Context { context: "GFP_NOIO" },
@@ -253,11 +261,16 @@ fn guards() -> Vec<Row> {
     let (first, pages, file) = (PageIndex::new(3), PageCount::new(2), FileId::new(7));
     let run = [(first, pages)];
     let (mut one, mut two) = ([Pin::EMPTY; 1], [Pin::EMPTY; 2]);
-    let mut pins = Pins::new(one.as_mut_slice());
+    let mut pins = Pins::new(one.as_mut_slice(), PageSize::KIB_4);
     let pinned = pins.pin(file, run).expect("room for one");
-    let mut others = Pins::new(two.as_mut_slice());
+    let mut others = Pins::new(two.as_mut_slice(), PageSize::KIB_4);
     let none = refused(others.pin(file, []));
-    let no_device = asked(|policy| refused(Pins::new(Vec::new()).pin_map(file, policy.map())));
+    let mut none_yet = Pins::new(Vec::new(), PageSize::KIB_4);
+    let no_device = refused(none_yet.pin_map(file, mapped(Profile::File, &mut [Slot::EMPTY; 1])));
+    let mut large = Pins::new(Vec::new(), PageSize::KIB_64);
+    let device = Profile::Iomap { device: DeviceId::MAIN };
+    let other_size = refused(large.pin_map(file, mapped(device, &mut [Slot::EMPTY; 1])));
+    let sizes = F::PinPageSize { map: PageSize::KIB_4, pins: PageSize::KIB_64 };
     let unknown = others.unpin(pinned).expect_err("not theirs").reason;
     let last = PageIndex::new(u64::MAX);
     let overflow = refused(others.pin(file, [(last, pages)]));
@@ -309,6 +322,7 @@ fn guards() -> Vec<Row> {
         ),
         whole(none, F::EmptyPin { file: 7 }, "pin-empty", Refuse, no, false),
         whole(overflow, F::PinOverflow { file: 7, first: last, pages }, "pin-overflow", Refuse, no, false),
+        whole(other_size, sizes, "pin-page-size", Refuse, no, false),
         whole(no_device, F::NoDevicePages, "not-identity", Refuse, no, false),
         whole(unknown, F::PinUnknown { file: 7 }, "pin-unknown", Refuse, no, false),
     ]
@@ -316,12 +330,43 @@ fn guards() -> Vec<Row> {
 
 /// The policy of an area of eight pages in the file model, one request at a time.
 fn asked(ask: impl FnOnce(&Policy<&[Slot]>) -> Reason) -> Reason {
-    let area = Area::without_header(Bytes::new(8 * PAGE), PageSize::KIB_4).expect("eight pages");
     let mut slots = [Slot::EMPTY; 1];
-    let mut activation = Activation::new(Profile::File, &area, slots.as_mut_slice()).expect("no blocks to compare");
-    activation.push(&FileExtent::written(Bytes::ZERO, Bytes::ZERO, area.size())).expect("sound");
-    let map = activation.finish().expect("sound");
+    let map = mapped(Profile::File, &mut slots);
     ask(&Policy::new(map, Features::required(Model::File)).expect("enough").in_flight_at_most(1))
+}
+
+/// `swap_rw`, which takes pages of a file, over an area of the device's.
+fn other_model() -> Reason {
+    let mut slots = [Slot::EMPTY; 1];
+    let map = mapped(Profile::Iomap { device: DeviceId::MAIN }, &mut slots);
+    let policy = Policy::new(map, Features::STABLE_MAPPING).expect("enough");
+    let server = RwAsOps(Nobody);
+    refused(Plug::<_, Nobody, _>::new(&policy, &server, Direction::Write).map(drop))
+}
+
+/// A server without I/O, for memory that is none.
+struct Nobody;
+
+impl Folio for Nobody {
+    fn alignment(&self) -> Bytes {
+        Bytes::ZERO
+    }
+
+    fn end(self, _: Direction, _: Result<(), Reason>) {}
+}
+
+impl<'p> SwapRw<'p, Nobody> for Nobody {
+    fn swap_rw(&self, batch: Batch<'p, Nobody>) -> Completion {
+        batch.complete(0)
+    }
+}
+
+/// Eight pages in one run.
+fn mapped(profile: Profile, slots: &mut [Slot]) -> SwapMap<&[Slot]> {
+    let area = Area::without_header(Bytes::new(8 * PAGE), PageSize::KIB_4).expect("eight pages");
+    let mut activation = Activation::new(profile, &area, slots).expect("no blocks to compare");
+    activation.push(&FileExtent::written(Bytes::ZERO, Bytes::ZERO, area.size())).expect("sound");
+    activation.finish().expect("sound")
 }
 
 fn refused<T>(result: Result<T, Reason>) -> Reason {

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::hint::black_box;
 
-use swap_dio::admit::{Context, Outcome, Policy, Request, Retirement};
+use swap_dio::admit::{Context, Outcome, Policy, Request};
 use swap_dio::flags::{Direction, Fmode, Fop, Iocb, Kernel, OpenFile};
 use swap_dio::fuse::{Fopen, Init};
 use swap_dio::guard::{FileId, Operation, Pin, Pins, Relocation, Scope};
@@ -19,7 +19,7 @@ use crate::holds;
 
 /// Words in, flags, words out, for every kernel and every bit.
 pub(crate) fn flags() -> Option<()> {
-    for kernel in Kernel::ALL {
+    for kernel in Kernel::ALL.iter().copied() {
         for bit in 0..32 {
             let word = black_box(1u32 << bit);
             if let Ok(flags) = kernel.iocb(word) {
@@ -70,17 +70,18 @@ pub(crate) fn guard() -> Option<()> {
     let mut memory = [Slot::EMPTY; 4];
     let map = map(Profile::Iomap { device: DeviceId::MAIN }, &mut memory)?;
     let mut places = [Pin::EMPTY; 8];
-    let mut pins = Pins::new(places.as_mut_slice());
-    let pinned = pins.pin_map(black_box(FileId::new(12)), &map).ok()?;
-    holds(pins.pin_map(FileId::new(12), &map).is_err() && pins.pin_map(FileId::new(13), &map).is_err())?;
+    let mut pins = Pins::new(places.as_mut_slice(), PageSize::KIB_4);
+    let run = [(PageIndex::new(0), PageCount::new(u64::MAX))];
+    let pinned = pins.pin_map(black_box(FileId::new(12)), map).ok()?;
+    holds(pins.pin(FileId::new(12), run).is_err() && pins.pin(black_box(FileId::new(13)), run).is_err())?;
     for act in Relocation::ALL {
         holds(pins.check(black_box(act), Scope::Everything).is_err())?;
         let scope = Scope::Pages { first: black_box(PageIndex::new(u64::MAX)), pages: PageCount::new(u64::MAX) };
         holds(pins.check(black_box(act), scope).is_ok())?;
     }
-    let policy = Policy::new(map, Features::STABLE_MAPPING).ok()?.pinned_by(pinned);
-    let Retirement::Done { pinned, .. } = policy.retire() else { return None };
-    pins.unpin(pinned?).ok()?;
+    let mut policy = Policy::pinned(pinned, Features::STABLE_MAPPING).ok()?;
+    policy.drain();
+    pins.unpin(policy.retire().ok()??).ok()?;
     holds(pins.check(Relocation::Balance, Scope::File(FileId::new(12))).is_ok())?;
     let refused = Operation::ALL.into_iter().filter(|operation| black_box(operation).check().is_err()).count();
     holds(refused > 20)
@@ -111,7 +112,7 @@ pub(crate) fn requests() -> Option<()> {
         }
     }
     let buffer = [0u8; 4096];
-    let request = Request::writing(PageIndex::new(1), black_box(&buffer), PageSize::KIB_4).ok()?;
+    let request = policy.writing(PageIndex::new(1), black_box(&buffer)).ok()?;
     let request = Request { alignment: Bytes::new(4096), ..request };
     for returned in [0, -5, -529, -5000, i64::MIN, i64::MAX] {
         let ticket = policy.admit(black_box(&request)).ok()?;
@@ -131,7 +132,7 @@ pub(crate) fn plug() -> Option<()> {
     let policy = Policy::new(map(Profile::File, &mut memory)?, Features::required(Model::File)).ok()?;
     let told = Cell::new(0u32);
     for direction in Direction::ALL {
-        let mut plug = Plug::new(&policy, &RwAsOps(OpsAsRw(RwAsOps(Server))), black_box(direction));
+        let mut plug = Plug::new(&policy, &RwAsOps(OpsAsRw(RwAsOps(Server))), black_box(direction)).ok()?;
         for page in 0..70 {
             plug.add(PageIndex::new(black_box(page)), Page(&told));
         }
