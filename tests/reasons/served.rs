@@ -355,8 +355,8 @@ impl Folio for Nobody {
     fn end(self, _: Direction, _: Result<(), Reason>) {}
 }
 
-impl<'p> SwapRw<'p, Nobody> for Nobody {
-    fn swap_rw(&self, batch: Batch<'p, Nobody>) -> Completion {
+impl<'p> SwapRw<'p, Self> for Nobody {
+    fn swap_rw(&self, batch: Batch<'p, Self>) -> Completion {
         batch.complete(0)
     }
 }
