@@ -310,7 +310,8 @@ fn maps_of_the_device_are_pinned_and_maps_of_the_file_are_not() {
     assert_eq!(held(&pins), [(1, 20, 4), (1, 50, 2)], "every extent, the header's page too");
     pins.unpin(pinned.into_parts().1).expect("its own");
     // Pages of another size are other places.
-    let mut large = Pins::new(Vec::new(), PageSize::KIB_64);
+    let mut large_places = [Pin::EMPTY; 1];
+    let mut large = Pins::new(large_places.as_mut_slice(), PageSize::KIB_64);
     let mut slots = room(1);
     let fault = GuardFault::PinPageSize { map: PageSize::KIB_4, pins: PageSize::KIB_64 };
     let told = large.pin_map(FileId::new(1), map(Model::Bio, &[(50, 2)], &mut slots)).map(drop);
