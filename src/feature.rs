@@ -86,7 +86,7 @@ bitflags::bitflags! {
         /// A request may be of large folios.
         ///
         /// Motive: before `swap_ops` only real block devices got them (`mm/swapfile.c:cluster_alloc_swap_entry`), since
-        /// `swap_folio_sector` asks for the first page's place alone. Here a folio in two runs has two runs in its ticket.
+        /// `swap_folio_sector` asks for the first page's place alone. Here a folio in two runs has two in its ticket.
         const LARGE_FOLIO = 1 << 12;
         /// The I/O path needs no memory that reclaim must first free: reserves, preallocation, locked memory.
         ///

@@ -79,9 +79,9 @@ impl Features {
     /// What a FUSE file promises by how its connection and its handle were opened.
     ///
     /// Direct I/O in both directions without a detour through the page cache if the handle says `FOPEN_DIRECT_IO`,
-    /// which overrides passthrough, and has positions; nothing at all without. Of `INIT` only `ASYNC_DIO` promises anything: the others
-    /// say what may still happen to a request on its way. What the server itself does with it, and whether that needs
-    /// memory, only the server can promise.
+    /// which overrides passthrough, and has positions; nothing at all without. Of `INIT` only `ASYNC_DIO` promises
+    /// anything: the others say what may still happen to a request on its way. What the server itself does with it,
+    /// and whether that needs memory, only the server can promise.
     pub const fn of_fuse(init: Init, open: Fopen) -> Self {
         // What has no positions has no pages.
         let positioned = !open.intersects(Fopen::STREAM.union(Fopen::NONSEEKABLE));

@@ -229,12 +229,12 @@ impl<M: PinMemory> Pins<M> {
     /// [`Foreign`] with the key, if other pins gave it: nothing is unpinned.
     pub fn unpin(&mut self, pinned: Pinned) -> Result<(), Foreign> {
         let runs = of_file(self.held(), pinned.file).unwrap_or_default();
-        let (before, count) = (runs.first(), runs.len());
-        if before.is_none_or(|pin| pin.serial != pinned.serial) {
+        let (first, count) = (runs.first(), runs.len());
+        if first.is_none_or(|pin| pin.serial != pinned.serial) {
             let reason = refused(GuardFault::PinUnknown { file: pinned.file.0 });
             return Err(Foreign { pinned, reason });
         }
-        // What stands behind these moves up.
+        // What stands behind these moves to their place.
         let start = self.held().iter().take_while(|pin| pin.serial != pinned.serial).count();
         for at in start..self.used.saturating_sub(count) {
             let places = self.memory.places_mut();
