@@ -23,6 +23,8 @@ mod rwf;
 pub use file::{Fmode, Fop};
 pub use iocb::Iocb;
 pub use kernel::Kernel;
+pub(crate) use kernel::{mask, read};
+pub(crate) use number::Numbers;
 pub use req::{Opf, Req, ReqOp};
 pub use rwf::{OpenFile, Rwf};
 
@@ -48,4 +50,9 @@ impl Direction {
             Self::Write => "write",
         }
     }
+}
+
+/// The name of the first flag that is set, without the kernel's prefix.
+fn first_name<F: bitflags::Flags>(flags: F) -> &'static str {
+    flags.iter_names().next().map_or("an unnamed flag", |(name, _)| name)
 }

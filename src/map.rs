@@ -37,7 +37,8 @@ pub(crate) use view::View;
 /// ([`check_disjoint`](Self::check_disjoint)), and that the device is large enough
 /// ([`Activation::on_device_of`](crate::Activation::on_device_of)). A filesystem that lies can do either.
 ///
-/// There is no other door: it cannot be built, changed, or filled from memory that somebody else keeps.
+/// Neither `Clone` nor `Copy`: two policies over one map would not know of each other's requests. There is no other
+/// door: it cannot be built, changed, or filled from memory that somebody else keeps.
 ///
 /// ```compile_fail,E0451
 /// # fn forge(map: swap_dio::SwapMap<&[swap_dio::Slot]>) {
@@ -53,7 +54,6 @@ pub(crate) use view::View;
 ///     }
 /// }
 /// ```
-/// Neither `Clone` nor `Copy`: two policies over one map would not know of each other's requests.
 #[derive(Debug)]
 pub struct SwapMap<S> {
     slots: S,

@@ -7,7 +7,7 @@
 //! Source: Linux v6.18, `include/uapi/linux/ublk_cmd.h`, `drivers/block/ublk_drv.c` (`ublk_req_build_flags`,
 //! `ublk_setup_iod`).
 
-use crate::flags::{Opf, Req, ReqOp};
+use crate::flags::{self, Numbers, Opf, Req, ReqOp};
 use crate::reason::{FlagFault, Reason};
 
 /// One request as a ublk server gets it.
@@ -34,18 +34,8 @@ pub fn read(op_flags: u32) -> Result<UblkRequest, Reason> {
     let number = op_flags & 0xff;
     let op = OPERATIONS.into_iter().find(|(_, known)| *known == number);
     let (op, _) = op.ok_or(Reason::Flags(FlagFault::UnknownOp { word: WORD, op: number }))?;
-    let (mut flags, mut rest) = (Req::empty(), op_flags & !0xff);
-    for (flag, bit) in FLAGS {
-        if rest & bit != 0 {
-            rest &= !bit;
-            flags.insert(flag);
-        }
-    }
-    let needs_buffer = rest & NEED_REG_BUF != 0;
-    match rest & !NEED_REG_BUF {
-        0 => Ok(UblkRequest { opf: Opf::new(op, flags)?, needs_buffer }),
-        bits => Err(Reason::Flags(FlagFault::Unknown { word: WORD, bits: bits.into() })),
-    }
+    let flags = flags::read(WORD, FLAGS, op_flags & !0xff & !NEED_REG_BUF)?;
+    Ok(UblkRequest { opf: Opf::new(op, flags)?, needs_buffer: op_flags & NEED_REG_BUF != 0 })
 }
 
 /// Writes `op_flags`, as the driver does: flags that ublk has no bit for are not passed on to a server.
@@ -58,8 +48,8 @@ pub fn write(request: &UblkRequest) -> Result<u32, Reason> {
     let op = request.opf.op();
     let number = OPERATIONS.into_iter().find(|(known, _)| *known == op);
     let (_, number) = number.ok_or(Reason::Flags(FlagFault::UnknownOp { word: WORD, op: op.number() }))?;
-    let flags = FLAGS.into_iter().filter(|(flag, _)| request.opf.flags().contains(*flag));
-    let word = flags.fold(number, |word, (_, bit)| word | bit);
+    let flags = FLAGS.iter().copied().flatten().filter(|(flag, _)| request.opf.flags().contains(*flag));
+    let word = flags.fold(number, |word, (_, bit)| word | flags::mask(*bit));
     Ok(if request.needs_buffer { word | NEED_REG_BUF } else { word })
 }
 
@@ -81,15 +71,15 @@ const OPERATIONS: [(ReqOp, u32); 11] = [
 ];
 
 /// `UBLK_IO_F_`, on the unshifted word.
-const FLAGS: [(Req, u32); 7] = [
-    (Req::FAILFAST_DEV, 1 << 8),
-    (Req::FAILFAST_TRANSPORT, 1 << 9),
-    (Req::FAILFAST_DRIVER, 1 << 10),
-    (Req::META, 1 << 11),
-    (Req::FUA, 1 << 13),
-    (Req::NOUNMAP, 1 << 15),
-    (Req::SWAP, 1 << 16),
-];
+const FLAGS: Numbers<Req> = &[&[
+    (Req::FAILFAST_DEV, 8),
+    (Req::FAILFAST_TRANSPORT, 9),
+    (Req::FAILFAST_DRIVER, 10),
+    (Req::META, 11),
+    (Req::FUA, 13),
+    (Req::NOUNMAP, 15),
+    (Req::SWAP, 16),
+]];
 
 /// `UBLK_IO_F_NEED_REG_BUF`.
 const NEED_REG_BUF: u32 = 1 << 17;

@@ -105,18 +105,9 @@ impl Fs {
             inner.file.resize(page + 1, Place::Hole);
             self.journal.run(Cost::EXTENSION)?;
         }
-        let place = inner.file[page].clone();
-        if let Place::Delayed(cached) = &place {
-            // The cache goes to the disk first.
-            let block = self.allocate_at(inner, page)?;
-            inner.disk[block] = **cached;
-            self.convert(inner, page)?;
-        }
-        match place {
+        match inner.file[page].clone() {
             Place::Hole => {
-                let block = self.allocate_at(inner, page)?;
-                inner.disk[block] = *data;
-                self.convert(inner, page)?;
+                self.place_at(inner, page, data)?;
             }
             Place::Block { shared: true, .. } => {
                 let block = inner.allocate();
@@ -131,10 +122,10 @@ impl Fs {
                     self.convert(inner, page)?;
                 }
             }
-            Place::Delayed(_) => {
-                if let Place::Block { block, .. } = inner.file[page] {
-                    inner.disk[block] = *data;
-                }
+            Place::Delayed(cached) => {
+                // The cache goes to the disk first.
+                let block = self.place_at(inner, page, &cached)?;
+                inner.disk[block] = *data;
             }
             Place::Inline(_) => {
                 self.journal.note(Cost::BUFFERED);
@@ -163,9 +154,7 @@ impl Fs {
             }
             Place::Block { block, .. } => inner.disk[block],
             Place::Delayed(cached) => {
-                let block = self.allocate_at(inner, page)?;
-                inner.disk[block] = *cached;
-                self.convert(inner, page)?;
+                self.place_at(inner, page, &cached)?;
                 *cached
             }
             Place::Inline(cached) | Place::Encoded(cached) => {
@@ -184,10 +173,13 @@ impl Fs {
         Some(PAGE)
     }
 
-    fn allocate_at(&self, inner: &mut Inner, page: usize) -> Result<usize, Deadlock> {
+    /// Gives a page a block: unwritten first, converted when the data is there. Which block that is.
+    fn place_at(&self, inner: &mut Inner, page: usize, data: &Data) -> Result<usize, Deadlock> {
         let block = inner.allocate();
         self.journal.run(Cost::ALLOCATION)?;
         inner.file[page] = Place::Block { block, written: false, shared: false };
+        inner.disk[block] = *data;
+        self.convert(inner, page)?;
         Ok(block)
     }
 

@@ -73,13 +73,11 @@ impl<S: Slots> Policy<S> {
     /// say, in the file model.
     pub fn with_direct_io(mut self, direct_io: &DirectIo) -> Result<Self, Reason> {
         direct_io.fits(self.map.page_size())?;
-        match *direct_io {
-            DirectIo::Aligned { memory, .. } => self.alignment = memory,
-            DirectIo::Unsupported | DirectIo::Unknown => {
-                if self.map.model() == Model::File {
-                    direct_io.features().needs(Features::DIO_READ | Features::DIO_WRITE, "the file model")?;
-                }
-            }
+        if self.map.model() == Model::File {
+            direct_io.features().needs(Features::DIO_READ | Features::DIO_WRITE, "the file model")?;
+        }
+        if let DirectIo::Aligned { memory, .. } = *direct_io {
+            self.alignment = memory;
         }
         Ok(self)
     }

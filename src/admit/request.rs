@@ -26,11 +26,11 @@ pub struct Request {
     pub context: Context,
 }
 
-/// What the task that asks may do while it waits for memory: a restriction of its allocations.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+/// What the task that asks may do while it waits for memory: a restriction of its allocations. There is no default:
+/// it would be a yes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Context {
     /// A page fault, kswapd, reclaim with `__GFP_FS`.
-    #[default]
     Unrestricted,
     /// Reclaim under `GFP_NOFS`: a lock of some filesystem may be held.
     Nofs,

@@ -98,8 +98,7 @@ impl<'p> Ticket<'p> {
             Ok((Completion::QUEUED, InFlight(self)))
         } else {
             let fault = RequestFault::Promise { who: "a queued request", promise: "ASYNC_COMPLETION" };
-            self.held.end();
-            Err(Completion::failed(Reason::Request(fault)))
+            Err(self.fail(Reason::Request(fault)))
         }
     }
 }

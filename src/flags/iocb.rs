@@ -46,10 +46,3 @@ bitflags::bitflags! {
         const SWAP = 1 << 17;
     }
 }
-
-impl Iocb {
-    /// The kernel's name of the first flag that is set.
-    pub(super) fn name(self) -> &'static str {
-        self.iter_names().next().map_or("no flag", |(name, _)| name)
-    }
-}

@@ -3,7 +3,7 @@
 use bitflags::Flags;
 
 use super::number::Numbers;
-use super::{Fmode, Fop, Iocb, Opf, Req, ReqOp, Rwf};
+use super::{Fmode, Fop, Iocb, Opf, Req, ReqOp, Rwf, first_name};
 use crate::reason::{FlagFault, Reason};
 use crate::release::Release;
 
@@ -70,7 +70,7 @@ impl Kernel {
             match here {
                 Some((same, _)) if same == flag => (),
                 Some((other, _)) => {
-                    let (flag, now, bit) = (flag.name(), other.name(), *bit);
+                    let (flag, now, bit) = (first_name(*flag), first_name(*other), *bit);
                     return Err(Reason::Flags(FlagFault::Renumbered {
                         bit,
                         flag,
@@ -79,7 +79,7 @@ impl Kernel {
                         kernel: self.name,
                     }));
                 }
-                None => return Err(no_number("IOCB_", flag.name(), self.name)),
+                None => return Err(no_number("IOCB_", first_name(*flag), self.name)),
             }
         }
         Ok(flags)
@@ -117,7 +117,11 @@ impl Kernel {
     }
 }
 
-fn read<F: Flags<Bits = u32> + Copy + 'static>(
+/// The flags of a word, by these numbers.
+///
+/// # Errors
+/// [`FlagFault::Unknown`] with the bits that are none of them.
+pub(crate) fn read<F: Flags<Bits = u32> + Copy + 'static>(
     name: &'static str,
     numbers: Numbers<F>,
     word: u32,
@@ -151,16 +155,15 @@ fn write<F: Flags<Bits = u32> + Copy + 'static>(
     if rest.is_empty() {
         return Ok(word);
     }
-    let name = rest.iter_names().next().map_or("an unnamed flag", |(name, _)| name);
-    Err(no_number(prefix, name, kernel))
+    Err(no_number(prefix, first_name(rest), kernel))
 }
 
 const fn no_number(prefix: &'static str, flag: &'static str, kernel: &'static str) -> Reason {
     Reason::Flags(FlagFault::NoNumber { prefix, flag, kernel })
 }
 
-/// A bit past the word is none.
-fn mask(bit: u8) -> u32 {
+/// The word with that bit alone. A bit past the word is none.
+pub(crate) fn mask(bit: u8) -> u32 {
     1u32.checked_shl(bit.into()).unwrap_or(0)
 }
 

@@ -9,7 +9,7 @@ use super::{Fmode, Fop, Iocb, Kernel, Req, Rwf};
 use crate::release::Release;
 
 /// Flags and their bits, in lists.
-pub(super) type Numbers<F> = &'static [&'static [(F, u8)]];
+pub(crate) type Numbers<F> = &'static [&'static [(F, u8)]];
 
 impl Kernel {
     /// Linux 6.1.

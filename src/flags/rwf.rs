@@ -2,7 +2,7 @@
 //!
 //! Source: Linux v6.18, `include/uapi/linux/fs.h` (values are ABI), `include/linux/fs.h:kiocb_set_rw_flags` (order).
 
-use super::{Direction, Fmode, Fop, Iocb, Kernel};
+use super::{Direction, Fmode, Fop, Iocb, Kernel, first_name};
 use crate::reason::{FlagFault, Reason};
 
 bitflags::bitflags! {
@@ -73,7 +73,7 @@ impl OpenFile {
         ];
         let fault = tests.into_iter().find(|(flag, can, _)| rwf.contains(*flag) && !can);
         if let Some((flag, _, why)) = fault {
-            return Err(Reason::Flags(FlagFault::Unsupported { flag: name(flag), why }));
+            return Err(Reason::Flags(FlagFault::Unsupported { flag: first_name(flag), why }));
         }
         let mut kept = self.flags;
         if rwf.contains(Rwf::NOAPPEND) && kept.contains(Iocb::APPEND) {
@@ -84,10 +84,6 @@ impl OpenFile {
         }
         Ok(NAMESAKES.into_iter().filter(|(flag, _)| rwf.contains(*flag)).fold(kept, |all, (_, iocb)| all | iocb))
     }
-}
-
-fn name(flag: Rwf) -> &'static str {
-    flag.iter_names().next().map_or("no flag", |(name, _)| name)
 }
 
 /// What each flag of a call sets in the kiocb. `NOAPPEND` sets nothing: it clears.
