@@ -149,6 +149,11 @@ impl<S: Store> Activation<S> {
         self.take(claim, &mut Refusals { first: None, report });
     }
 
+    /// Whether as many pages are found as the header claims: a kernel that asks `bmap` block by block asks no more.
+    pub fn is_full(&self) -> bool {
+        self.fill.is_full()
+    }
+
     /// Forgets every claim: the filesystem has moved blocks, so every address read before is void.
     ///
     /// The mapping must be read again from the start of the file. Linux v6.18.4 did not do that for the last run

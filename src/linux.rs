@@ -6,23 +6,41 @@
 //! Everything that comes back from an ioctl, from /proc or /sys is a claim of whoever wrote it: sizes are checked,
 //! loops have an end, unknown flag bits refuse.
 
+mod backing;
 mod block;
 mod btrfs;
+mod chunks;
+mod claims;
+mod error;
 mod examine;
+mod fibmap;
 mod fiemap;
 mod file;
 mod filesystem;
 mod inode;
 mod ioctl;
 mod mount;
+mod open;
 mod process;
 mod report;
 mod swaps;
+mod walk;
+mod xfs;
 
-pub use examine::{ExamineError, examine};
+pub use backing::Backing;
+pub use claims::extents;
+pub use error::ExamineError;
+pub use examine::{examine, predict};
 pub use report::{Depth, Examination, Judgement, Prediction};
 
 /// The page size of the running kernel; `None` if it is one that no swap header can have.
 pub fn page_size() -> Option<crate::PageSize> {
     crate::PageSize::new(u64::try_from(rustix::param::page_size()).ok()?)
+}
+
+impl crate::Release {
+    /// The release of the running kernel; `None` if uname(2) gives none that begins with two numbers.
+    pub fn running() -> Option<Self> {
+        Self::parse(&rustix::system::uname().release().to_string_lossy())
+    }
 }

@@ -235,9 +235,12 @@ pub enum Reason {
         /// The filesystem's name, or a family of names.
         filesystem: &'static str,
     },
-    /// btrfs: device and profile of the extents stand in the chunk tree, which was not read.
-    #[error("which device and profile the data is on stands in the chunk tree, which was not read")]
+    /// Where the extents lie could not be asked: FIBMAP and the chunk tree of btrfs are for root only.
+    #[error("where on which device the data lies is told to root only, and was not asked")]
     PlacementUnknown,
+    /// FUSE over a block device: a process said where the blocks lie, and swap would go there past it.
+    #[error("a user-space server said where its blocks lie, whether it keeps them there cannot be told")]
+    UserSpaceServer,
     /// `fs/nfs/file.c:nfs_swap_activate`: fewer bytes allocated than the file is long.
     #[error("{allocated} are allocated of a file of {size}, so it has holes")]
     Underallocated {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use rustix::io::Errno;
-use swap_dio::linux::{Examination, ExamineError, Prediction};
+use swap_dio::linux::{Backing, Examination, ExamineError, Judgement, Prediction};
 use swap_dio::{Bytes, Verdict};
 
 use crate::quote;
@@ -22,19 +22,35 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
             continue;
         }
         writeln!(out)?;
-        // What helps against many ranges is said once, after the last of them.
-        let mut remedies: Vec<&str> = Vec::new();
-        for reason in judgement.reasons() {
-            writeln!(out, "          {reason}  [{}]", reason.code())?;
-            remedies.extend(reason.remedy().filter(|remedy| !remedies.contains(remedy)));
+        reasons(out, path, judgement)?;
+    }
+    if let Some(Backing { path, filesystem, file }) = &found.backing {
+        write!(out, "  under   {} ({})", quote::path(path), filesystem.escape_debug())?;
+        match file.as_ref().map(|file| (file, file.reasons())) {
+            None => writeln!(out, ", which cannot be looked at from here")?,
+            Some((_, [])) => writeln!(out, ", where every write is an overwrite in place")?,
+            Some((file, _)) => {
+                writeln!(out, ", where a write is none in place:")?;
+                reasons(out, path, file)?;
+            }
         }
-        remedies.into_iter().try_for_each(|remedy| advise(out, path, remedy))?;
     }
     for reason in &found.warnings {
         writeln!(out, "  {}    {reason}", paint("note", YELLOW, colour))?;
         reason.remedy().map_or(Ok(()), |remedy| advise(out, path, remedy))?;
     }
     writeln!(out)
+}
+
+/// One reason a line, then what to do about them.
+fn reasons(out: &mut impl Write, path: &Path, judgement: &Judgement) -> io::Result<()> {
+    // What helps against many ranges is said once, after the last of them.
+    let mut remedies: Vec<&str> = Vec::new();
+    for reason in judgement.reasons() {
+        writeln!(out, "          {reason}  [{}]", reason.code())?;
+        remedies.extend(reason.remedy().filter(|remedy| !remedies.contains(remedy)));
+    }
+    remedies.into_iter().try_for_each(|remedy| advise(out, path, remedy))
 }
 
 /// What to do about a path that could not be examined.

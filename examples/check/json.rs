@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use swap_dio::Reason;
-use swap_dio::linux::{Examination, ExamineError};
+use swap_dio::linux::{Backing, Examination, ExamineError, Judgement};
 
 use crate::quote;
 
@@ -27,14 +27,29 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, answer: &Result<Examinati
     let filesystem = Value::from(found.filesystem.as_str());
     write!(out, r#"{{"path":{name},"filesystem":{filesystem},"page_size":{},"#, found.page_size.bytes().get())?;
     write!(out, r#""size":{},"kernel":{kernel}"#, found.size.get())?;
-    for (model, judgement) in [("bio", &found.bio), ("file", &found.file)] {
-        write!(out, r#","{model}":{{"verdict":"{}","reasons":"#, judgement.verdict().word())?;
-        reasons(out, path, judgement.reasons())?;
-        write!(out, "}}")?;
+    for (model, judged) in [("bio", &found.bio), ("file", &found.file)] {
+        write!(out, r#","{model}":"#)?;
+        judgement(out, path, judged)?;
     }
     write!(out, r#","warnings":"#)?;
     reasons(out, path, &found.warnings)?;
+    // Only a loop device has it: the ranges are of the file below.
+    if let Some(Backing { path, filesystem, file }) = &found.backing {
+        let name = Value::from(path.to_string_lossy());
+        write!(out, r#","backing":{{"path":{name},"filesystem":{},"file":"#, Value::from(filesystem.as_str()))?;
+        match file {
+            Some(file) => judgement(out, path, file)?,
+            None => write!(out, "null")?,
+        }
+        write!(out, "}}")?;
+    }
     writeln!(out, "}}")
+}
+
+fn judgement(out: &mut impl Write, path: &Path, judgement: &Judgement) -> io::Result<()> {
+    write!(out, r#"{{"verdict":"{}","reasons":"#, judgement.verdict().word())?;
+    reasons(out, path, judgement.reasons())?;
+    write!(out, "}}")
 }
 
 /// A list may be long: it is written reason by reason.

@@ -14,14 +14,16 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as OsError;
 
-use super::examine::{ExamineError, advise, fact, no_fact, open, read_start};
+use super::backing::Backing;
+use super::error::{ExamineError, fact, no_fact};
 use super::inode::{Device, Inode};
 use super::ioctl::device_size;
-use super::report::{Collector, Examination, Facts, For};
+use super::open::{open, read_start};
+use super::report::{Collector, Counted, Examination, Facts, For};
 use super::{mount, swaps};
 use crate::activation::Activation;
 use crate::candidate::{Candidate, Condition, Kind};
-use crate::header::{Backing, Header, MAXIMUM_PAGES};
+use crate::header::{self, Header, MAXIMUM_PAGES};
 use crate::map::Tally;
 use crate::reason::{Holder, Reason};
 use crate::unit::Bytes;
@@ -50,8 +52,8 @@ pub(super) fn examine(
 
     let start = read_start(&file)?;
     let totals = Header::read(&start, page_size).and_then(|header| {
-        let area = header.area(Backing::BlockDevice, size, MAXIMUM_PAGES)?;
-        advise(&inode, &mut found);
+        let area = header.area(header::Backing::BlockDevice, size, MAXIMUM_PAGES)?;
+        found.advise(&inode);
         if let Some(warning) = area.truncated() {
             found.say(For::Both, warning);
         }
@@ -61,10 +63,13 @@ pub(super) fn examine(
     if disk.is_read_only() {
         found.say(For::Both, Reason::DeviceReadOnly);
     }
+    let mut backing = None;
     if disk.is_loop() {
         found.say(For::Both, Reason::LoopBacking);
+        backing = Backing::of(&file, &disk.whole, page_size, found.depth());
     }
-    Ok(found.finish(Facts { filesystem: "block device".to_owned(), page_size, size }, totals, true))
+    let facts = Facts { filesystem: "block device".to_owned(), page_size, size, backing };
+    Ok(found.finish(facts, totals.map(Counted::exact)))
 }
 
 /// Whether somebody holds the device, or its disk, for himself: asked for a moment, and given back at once.

@@ -1,13 +1,13 @@
 //! btrfs: what its sysfs says without privilege: devices, data profiles, a running exclusive operation.
 //!
 //! Where one device and one data profile, `single`, are all there is, the chunk tree is not needed to know that a
-//! file is on one device with a single profile. It would be needed for device addresses, so for the number of
-//! extents: that stays untold.
+//! file is on one device with a single profile. It is needed for device addresses, so for the number of extents:
+//! that stays untold without it.
 //!
-//! Source: Linux v6.18, `fs/btrfs/sysfs.c` (`allocation/data/*`, `devices`, `exclusive_operation`).
+//! Source: Linux v6.18, `fs/btrfs/sysfs.c` (`allocation/data/*`, `devinfo/*`, `exclusive_operation`).
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ioctl::btrfs_info;
 use crate::reason::{Holder, Reason};
@@ -27,10 +27,7 @@ pub(super) struct Volume {
 /// Asks the filesystem of an open file.
 pub(super) fn volume(fd: impl AsFd) -> rustix::io::Result<Volume> {
     let info = btrfs_info(fd)?;
-    let hex: String = info.uuid.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [hex.get(0..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..32)];
-    let uuid = parts.map(Option::unwrap_or_default).join("-");
-    let dir = Path::new("/sys/fs/btrfs").join(uuid);
+    let dir = folder(&info.uuid);
     let operation = std::fs::read_to_string(dir.join("exclusive_operation"));
     let is_busy = operation.is_ok_and(|operation| operation.trim() != "none");
     Ok(Volume {
@@ -38,6 +35,21 @@ pub(super) fn volume(fd: impl AsFd) -> rustix::io::Result<Volume> {
         busy: is_busy.then_some(Holder::ExclusiveOperation),
         placement: placement(&dir, info.devices.max(devices_shown(&dir))),
     })
+}
+
+/// Devices that nothing is written to: seeds, whose block groups are read-only.
+pub(super) fn read_only_devices(fd: impl AsFd) -> rustix::io::Result<Vec<u64>> {
+    let Ok(entries) = std::fs::read_dir(folder(&btrfs_info(fd)?.uuid).join("devinfo")) else { return Ok(Vec::new()) };
+    let is_read_only = |dir: &Path| std::fs::read_to_string(dir.join("writeable")).is_ok_and(|flag| flag.trim() == "0");
+    let dirs = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|dir| is_read_only(dir));
+    Ok(dirs.filter_map(|dir| dir.file_name()?.to_str()?.parse().ok()).collect())
+}
+
+/// What sysfs has on the filesystem of that UUID.
+fn folder(uuid: &[u8; 16]) -> PathBuf {
+    let hex: String = uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [hex.get(0..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..32)];
+    Path::new("/sys/fs/btrfs").join(parts.map(Option::unwrap_or_default).join("-"))
 }
 
 /// Devices that sysfs lists: a seed, which holds old data and is read-only, is not among those that the ioctl counts.

@@ -28,6 +28,11 @@ pub(super) fn extents(
     walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(hand), size, take)
 }
 
+/// Has the dirty pages of a file written back, so that what it holds has a place.
+pub(super) fn sync(fd: impl AsFd) -> rustix::io::Result<()> {
+    extents(fd, Bytes::new(1), |_| Go::Stop)
+}
+
 /// The walk, over whatever answers: asks again where the last answer ended, and ends however that lies.
 fn walk(
     mut ask: impl FnMut(u64, u64, u32, &mut dyn FnMut(&[RawExtent])) -> rustix::io::Result<()>,

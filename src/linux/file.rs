@@ -3,25 +3,26 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::Access;
 use rustix::io::Errno as OsError;
 
-use super::examine::{ExamineError, UNKNOWN, advise, fact, mount_of, no_fact, open, read_start};
-use super::fiemap::{Go, extents};
+use super::claims::Claims;
+use super::error::{ExamineError, fact, no_fact};
 use super::filesystem::{Way, way};
 use super::inode::Inode;
 use super::mount::Mount;
-use super::report::{Collector, Examination, Facts, For};
-use super::{btrfs, process};
+use super::open::{open, read_start};
+use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
+use super::walk::Walk;
+use super::{btrfs, mount, process};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
 use crate::feature::DirectIo;
 use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
-use crate::map::{SwapMap, Tally, Totals};
-use crate::reason::Reason;
+use crate::map::Tally;
+use crate::reason::{Holder, Reason};
 use crate::unit::{BlockSize, Bytes, PageSize};
 
 /// Examines a regular file; `candidate` holds what was found before it was opened.
@@ -33,7 +34,7 @@ pub(super) fn examine(
 ) -> Result<Examination, ExamineError> {
     let page_size = candidate.page_size;
     let (file, inode) = open(path, named)?;
-    let mount = mount_of(&inode)?;
+    let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
     let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
     let on_disk = OnDisk { file, inode, mount, page_size };
 
@@ -42,19 +43,24 @@ pub(super) fn examine(
         // How such a filesystem answers the opening is not known either: its own answer comes first.
         Way::Unknown(filesystem) => found.say(For::Both, Reason::FilesystemUnknown { filesystem }),
         Way::Network(filesystem) => found.say(For::Both, Reason::Network { filesystem }),
-        Way::Iomap | Way::Btrfs | Way::NoPageRead(_) | Way::NoBlockMap(_) => (),
+        Way::Iomap
+        | Way::Xfs
+        | Way::Btrfs
+        | Way::Bmap(_)
+        | Way::ServedBmap
+        | Way::NoPageRead(_)
+        | Way::NoBlockMap(_) => (),
     }
     candidate.judge(|reason| found.say(For::Both, reason));
 
     let may_read = !found.is_settled() && on_disk.may_be_read(way);
     let start = if may_read { read_start(&on_disk.file)? } else { Vec::new() };
-    let totals = match on_disk.area(&start, &mut found).filter(|_| may_read && !found.is_settled()) {
+    let counted = match on_disk.area(&start, &mut found).filter(|_| may_read && !found.is_settled()) {
         Some(area) => on_disk.extents(way, &area, &mut found)?,
         None => None,
     };
     let filesystem = on_disk.mount.map_or_else(|| UNKNOWN.to_owned(), |mount| mount.kind);
-    // On btrfs the breaks between chunks are not seen, so its extents are not counted.
-    Ok(found.finish(Facts { filesystem, page_size, size: on_disk.inode.size }, totals, way == Way::Iomap))
+    Ok(found.finish(Facts { filesystem, page_size, size: on_disk.inode.size, backing: None }, counted))
 }
 
 /// An open file, while it is examined.
@@ -90,7 +96,7 @@ impl OnDisk {
         if let Way::NoPageRead(filesystem) = way {
             candidate.no_page_read = Some(filesystem);
         }
-        if way == Way::Iomap {
+        if matches!(way, Way::Iomap | Way::Xfs) {
             let block = rustix::fs::fstatfs(&self.file).map_err(fact("the filesystem's block size"))?.f_bsize;
             candidate.block = Bytes::new(u64::try_from(block).unwrap_or(0));
         }
@@ -110,7 +116,14 @@ impl OnDisk {
     /// Whether reading has no effect but to read: the files of /proc and /sys are not files on a disk.
     fn may_be_read(&self, way: Way) -> bool {
         match way {
-            Way::Iomap | Way::Btrfs | Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) => true,
+            Way::Iomap
+            | Way::Xfs
+            | Way::Btrfs
+            | Way::Bmap(_)
+            | Way::ServedBmap
+            | Way::Network(_)
+            | Way::NoPageRead(_)
+            | Way::NoBlockMap(_) => true,
             Way::Unknown(_) => {
                 self.mount.as_ref().is_some_and(|mount| mount.source.is_absolute() && !mount.is_of_the_kernel())
             }
@@ -125,7 +138,7 @@ impl OnDisk {
         let header = Header::read(start, self.page_size);
         match header.and_then(|header| header.area(Backing::RegularFile, self.inode.size, MAXIMUM_PAGES)) {
             Ok(area) => {
-                advise(&self.inode, found);
+                found.advise(&self.inode);
                 if let Some(warning) = area.truncated() {
                     found.say(For::Both, warning);
                 }
@@ -139,7 +152,7 @@ impl OnDisk {
     }
 
     /// What only extents show; the counts of the kernel's walk, if it can be foretold.
-    fn extents(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
+    fn extents(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
         if self.inode.journaled || self.mount.as_ref().is_some_and(Mount::journals_data) {
             found.say(For::File, Reason::JournaledData);
         } else if self.inode.direct_io == DirectIo::Unsupported {
@@ -148,8 +161,16 @@ impl OnDisk {
             found.say(For::File, reason);
         }
         match way {
-            Way::Iomap => self.walk_settled(Profile::Iomap { device: DeviceId::MAIN }, area, found),
+            Way::Iomap | Way::Xfs => {
+                let claims = self.claims(way)?;
+                let walk = Walk { file: &self.file, claims: &claims, area };
+                let profile = Profile::Iomap { device: DeviceId::MAIN };
+                let totals =
+                    if way == Way::Xfs { walk.judge_settled(profile, found) } else { walk.judge(profile, found) }?;
+                Ok(totals.map(Counted::exact))
+            }
             Way::Btrfs => self.btrfs(area, found),
+            Way::Bmap(_) | Way::ServedBmap => self.bmap(way, area, found),
             Way::NoBlockMap(filesystem) => {
                 found.say(For::Both, Reason::NoBlockMap { filesystem });
                 Ok(None)
@@ -164,8 +185,12 @@ impl OnDisk {
         }
     }
 
+    fn claims(&self, way: Way) -> Result<Claims, ExamineError> {
+        Claims::of(&self.file, &self.inode, way).map_err(fact("where its extents lie"))
+    }
+
     /// btrfs: the inode's promises, then extents, then where they are.
-    fn btrfs(&self, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
+    fn btrfs(&self, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
         let volume = btrfs::volume(&self.file).map_err(fact("what this btrfs says of itself"))?;
         let inode = BtrfsInode {
             compressed: self.inode.compressed,
@@ -176,89 +201,39 @@ impl OnDisk {
         };
         inode.judge(|reason| found.say(For::Both, reason));
         found.say(For::File, Reason::TransactionPerWrite { filesystem: "btrfs" });
-        // FIEMAP's addresses are btrfs's own here, not the device's. Chunks are laid in whole pages on both sides,
-        // so whole pages are counted right; where extents break is not, and the map is not kept.
+        let claims = self.claims(Way::Btrfs)?;
+        // Without the chunk tree, addresses are btrfs's own, not the device's. Chunks are laid in whole pages on both
+        // sides, so whole pages are counted right; where extents break is not, and nothing is said of it.
         let sector = volume.sector.unwrap_or(BlockSize::KIB_4);
-        let totals = self.walk(Profile::Btrfs { sector }, area, found)?;
-        if let Err(reason) = volume.placement {
-            found.say(For::Both, reason);
+        let walk = Walk { file: &self.file, claims: &claims, area };
+        let totals = walk.judge(Profile::Btrfs { sector }, found)?;
+        match volume.placement {
+            Err(reason) if !claims.has_places() => found.say(For::Both, reason),
+            Err(_) | Ok(()) => (),
         }
-        Ok(totals)
+        if claims.is_scrubbed(&self.file).map_err(fact("whether it is scrubbed"))? {
+            found.say(For::Both, Reason::Busy { holder: Holder::Scrub });
+        }
+        Ok(totals.map(|totals| Counted { totals, breaks_known: claims.has_places() }))
     }
 
-    /// Walks the extents; on XFS again after a moment if they look shared.
-    ///
-    /// XFS frees the blocks of an unlinked clone later. swapon waits for that; statfs only gives it a push.
-    fn walk_settled(
-        &self,
-        profile: Profile,
-        area: &Area,
-        found: &mut Collector,
-    ) -> Result<Option<Totals>, ExamineError> {
-        let is_xfs = self.mount.as_ref().is_some_and(|mount| mount.kind == "xfs");
-        for _ in 0..if is_xfs { XFS_RETRIES } else { 0 } {
-            let mut trial = found.clone();
-            let totals = self.walk(profile, area, &mut trial)?;
-            if !trial.has_shared() {
-                *found = trial;
-                return Ok(totals);
-            }
-            rustix::fs::fstatfs(&self.file).map_err(fact("the filesystem's state"))?;
-            std::thread::sleep(XFS_PAUSE);
-        }
-        self.walk(profile, area, found)
-    }
-
-    /// One pass over the extents, for both models.
-    fn walk(&self, profile: Profile, area: &Area, found: &mut Collector) -> Result<Option<Totals>, ExamineError> {
-        let begun = Activation::new(profile, area, Vec::new());
-        let (mut bio, mut through) = match begun.and_then(|bio| Ok((bio, Activation::new(Profile::File, area, Tally)?)))
-        {
-            Ok(pair) => pair,
-            Err(reason) => {
-                found.say(For::Both, reason);
-                return Ok(None);
-            }
-        };
-        let mut stopped = false;
-        let walked = extents(&self.file, area.size(), |claim| {
-            match claim {
-                Ok(claim) => {
-                    bio.push_all(&claim, |reason| found.say(For::Bio, reason));
-                    through.push_all(&claim, |reason| found.say(For::File, reason));
-                }
-                Err(reason) => {
-                    found.say(For::Both, reason);
-                    stopped = true;
-                }
-            }
-            stopped |= found.is_settled();
-            if stopped { Go::Stop } else { Go::On }
-        });
-        walked.map_err(fact("its extents (FIEMAP)"))?;
-        if stopped {
+    /// A filesystem with only `bmap`, which a process may serve.
+    fn bmap(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
+        let claims = self.claims(way)?;
+        let Some(block) = claims.bmap_unit() else {
+            found.say(For::Both, Reason::PlacementUnknown);
             return Ok(None);
-        }
-        let map = bio.finish_all(|reason| {
-            // A file that swapon(2) finds no whole page in is refused for both: no verdict is laxer than the kernel.
-            let whose = if matches!(reason, Reason::NoUsablePage { .. }) { For::Both } else { For::Bio };
-            found.say(whose, reason);
-        });
-        // A refusal that finish repeats was reported when it was pushed; what is new it reports itself.
-        let _ = through.finish_all(|reason| found.say(For::File, reason));
-        Ok(map.ok().map(|map| disjoint(&map, found)))
+        };
+        let walk = Walk { file: &self.file, claims: &claims, area };
+        let totals = walk.judge(Profile::Bmap { block }, found)?;
+        let filesystem = match way {
+            Way::ServedBmap => {
+                found.say(For::Bio, Reason::UserSpaceServer);
+                "writes through FUSE"
+            }
+            _ => "writes through a filesystem that has only bmap",
+        };
+        found.say(For::File, Reason::FilesystemUnknown { filesystem });
+        Ok(totals.map(Counted::exact))
     }
 }
-
-/// Looks for two swap pages on one device page: the kernel does not, and a damaged filesystem may have them.
-fn disjoint(map: &SwapMap<Vec<crate::map::Slot>>, found: &mut Collector) -> Totals {
-    let totals = map.totals();
-    let mut scratch = vec![None; usize::try_from(totals.extents).unwrap_or(0)];
-    if let Err(reason) = map.check_disjoint(&mut scratch) {
-        found.say(For::Both, reason);
-    }
-    totals
-}
-
-const XFS_RETRIES: u32 = 4;
-const XFS_PAUSE: Duration = Duration::from_millis(15);

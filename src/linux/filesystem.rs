@@ -1,6 +1,7 @@
 //! Which way swapon(2) takes for a filesystem, by its name in the mount table.
 //!
-//! Source: Linux v6.18, the `address_space_operations` of each filesystem (`swap_activate`, `bmap`, `read_folio`).
+//! Source: Linux v6.18, the `address_space_operations` of each filesystem (`swap_activate`, `bmap`, `read_folio`); the
+//! list of those with `bmap` alone is the same in v6.1 and v6.12.
 
 use std::path::Path;
 
@@ -9,10 +10,16 @@ use super::mount::Mount;
 /// What swapon(2) finds in the filesystem's operations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Way {
-    /// `iomap_swapfile_activate`.
+    /// `iomap_swapfile_activate`: ext4.
     Iomap,
+    /// The same on XFS, which first waits for the blocks of unlinked clones, and takes the inode's own device.
+    Xfs,
     /// `btrfs_swap_activate`.
     Btrfs,
+    /// `generic_swapfile_activate`, which asks the kernel's own `bmap` block by block.
+    Bmap(&'static str),
+    /// The same, but a process answers: FUSE over a block device.
+    ServedBmap,
     /// `nfs_swap_activate`, `cifs_swap_activate`: by `swap_rw`.
     Network(&'static str),
     /// No `read_folio`: refused before the header is read.
@@ -26,7 +33,8 @@ pub(super) enum Way {
 /// The way for a mounted filesystem.
 pub(super) fn way(mount: &Mount) -> Way {
     match mount.kind.as_str() {
-        "ext4" | "xfs" => Way::Iomap,
+        "ext4" => Way::Iomap,
+        "xfs" => Way::Xfs,
         // Usually the ext4 driver serves these; ext2 has one of its own, which swapon asks block by block.
         "ext3" | "ext2" if served_by_ext4(mount) => Way::Iomap,
         "btrfs" => Way::Btrfs,
@@ -42,12 +50,42 @@ pub(super) fn way(mount: &Mount) -> Way {
         "zfs" => Way::NoBlockMap("ZFS"),
         "fuse" => Way::NoBlockMap("FUSE without a block device"),
         kind if kind.starts_with("fuse.") => Way::NoBlockMap("FUSE without a block device"),
-        kind if kind == "fuseblk" || kind.starts_with("fuseblk.") => Way::Unknown("FUSE over a block device"),
+        kind if kind == "fuseblk" || kind.starts_with("fuseblk.") => Way::ServedBmap,
         "f2fs" => Way::Unknown("f2fs"),
-        "ext3" | "ext2" => Way::Unknown("ext2"),
-        _ => Way::Unknown("this filesystem"),
+        // The cluster filesystems have a `bmap` too, and other machines that write to the same device.
+        "ocfs2" | "gfs2" => Way::Unknown("a cluster filesystem"),
+        kind => {
+            let asked = BMAP.iter().find(|(name, _)| *name == kind);
+            asked.map_or(Way::Unknown("this filesystem"), |(_, filesystem)| Way::Bmap(filesystem))
+        }
     }
 }
+
+/// Filesystems with `.bmap` and without `.swap_activate`; whatever serves ext2 here is not the ext4 driver.
+const BMAP: [(&str, &str); 21] = [
+    ("ext2", "ext2"),
+    ("vfat", "FAT"),
+    ("msdos", "FAT"),
+    ("exfat", "exFAT"),
+    ("ntfs3", "NTFS"),
+    ("hfs", "HFS"),
+    ("hfsplus", "HFS+"),
+    ("jfs", "JFS"),
+    ("minix", "minix"),
+    ("udf", "UDF"),
+    ("ufs", "UFS"),
+    ("affs", "AFFS"),
+    ("adfs", "ADFS"),
+    ("bfs", "BFS"),
+    ("hpfs", "HPFS"),
+    ("omfs", "OMFS"),
+    ("sysv", "sysv"),
+    // Read-only always: opening for writing says so first.
+    ("iso9660", "ISO 9660"),
+    ("erofs", "EROFS"),
+    ("efs", "EFS"),
+    ("befs", "BeFS"),
+];
 
 fn served_by_ext4(mount: &Mount) -> bool {
     let device = Path::new("/sys/dev/block").join(mount.device.to_string());

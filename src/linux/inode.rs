@@ -19,6 +19,8 @@ pub(super) struct Inode {
     pub(super) kind: Kind,
     pub(super) size: Bytes,
     pub(super) allocated: Sectors,
+    /// `st_blksize`: what the filesystem, or a FUSE server, states for this file.
+    pub(super) preferred_block: Bytes,
     pub(super) links: u32,
     /// Permission bits, set-id bits included.
     pub(super) mode: u16,
@@ -43,6 +45,13 @@ pub(super) struct Inode {
 /// Major and minor number.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Device(pub(super) u32, pub(super) u32);
+
+impl Device {
+    /// Reads the kernel's 64-bit form (`huge_encode_dev`).
+    pub(super) fn of_kernel(number: u64) -> Self {
+        Self(rustix::fs::major(number), rustix::fs::minor(number))
+    }
+}
 
 impl std::fmt::Display for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,6 +83,7 @@ impl Inode {
             kind: kind_of(stat.stx_mode).ok_or(Errno::INVAL)?,
             size: Bytes::new(stat.stx_size),
             allocated: Sectors::new(stat.stx_blocks),
+            preferred_block: Bytes::new(stat.stx_blksize.into()),
             links: stat.stx_nlink,
             mode: stat.stx_mode & 0o7777,
             owner: stat.stx_uid,

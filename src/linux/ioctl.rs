@@ -2,12 +2,12 @@
 //!
 //! Each is a plain struct that the kernel fills. The layouts are UAPI, checked at compile time.
 //!
-//! Source: Linux v6.18, `include/uapi/linux/{fs,fiemap,btrfs}.h`.
+//! Source: Linux v6.18, `include/uapi/linux/{fs,fiemap,btrfs,loop}.h`; `fs/xfs/libxfs/xfs_fs.h`.
 #![allow(unsafe_code)] // rustix leaves these ioctls to its callers; every block carries its proof.
 
 use std::os::fd::AsFd;
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use rustix::ioctl::{Getter, Opcode, Updater, ioctl, opcode};
 
 /// One extent of a FIEMAP answer (`struct fiemap_extent`).
@@ -81,6 +81,114 @@ pub(super) fn btrfs_info(fd: impl AsFd) -> Result<BtrfsInfo> {
     Ok(info)
 }
 
+/// Finds items of a btrfs tree (`struct btrfs_ioctl_search_args_v2`) with room for what is found.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct BtrfsSearch {
+    tree: u64,
+    min_object: u64,
+    max_object: u64,
+    min_offset: u64,
+    max_offset: u64,
+    min_transaction: u64,
+    max_transaction: u64,
+    min_type: u32,
+    max_type: u32,
+    items: u32,
+    unused: u32,
+    unused64: [u64; 4],
+    room: u64,
+    found: [u8; SEARCH_ROOM],
+}
+
+const SEARCH_ROOM: usize = 64 << 10;
+
+impl BtrfsSearch {
+    /// A search that asks nothing yet; on the heap, since it is large.
+    pub(super) fn new() -> Box<Self> {
+        Box::new(Self {
+            tree: 0,
+            min_object: 0,
+            max_object: 0,
+            min_offset: 0,
+            max_offset: u64::MAX,
+            min_transaction: 0,
+            max_transaction: u64::MAX,
+            min_type: 0,
+            max_type: 0,
+            items: 0,
+            unused: 0,
+            unused64: [0; 4],
+            room: 0,
+            found: [0; SEARCH_ROOM],
+        })
+    }
+
+    /// Asks for the items of one object and type from an offset on; gives how many came, and the bytes that hold
+    /// them: for each a header of 32 bytes (transaction, object, offset, type, length) and its data.
+    pub(super) fn ask(
+        &mut self,
+        fd: impl AsFd,
+        tree: u64,
+        object: u64,
+        kind: u32,
+        offset: u64,
+    ) -> Result<(u32, &[u8])> {
+        (self.tree, self.min_object, self.max_object) = (tree, object, object);
+        (self.min_type, self.max_type, self.min_offset) = (kind, kind, offset);
+        (self.items, self.room) = (u32::MAX, u64::try_from(SEARCH_ROOM).unwrap_or(0));
+        // SAFETY: BTRFS_IOC_TREE_SEARCH_V2 reads the 112-byte header of `self`, and writes its key and at most
+        // `room` bytes behind the header; `room` is the length of the array that lies there. All fields are plain
+        // integers, for which any bytes are valid.
+        unsafe { ioctl(fd, Updater::<TREE_SEARCH, Self>::new(self)) }?;
+        Ok((self.items, &self.found))
+    }
+}
+
+/// Whether a btrfs device is being scrubbed.
+pub(super) fn btrfs_is_scrubbed(fd: impl AsFd, device: u64) -> Result<bool> {
+    let mut words = [0u64; 128];
+    words[0] = device;
+    // SAFETY: BTRFS_IOC_SCRUB_PROGRESS reads and writes one struct of 1024 bytes, plain integers, the device first.
+    match unsafe { ioctl(fd, Updater::<SCRUB_PROGRESS, [u64; 128]>::new(&mut words)) } {
+        Ok(()) => Ok(true),
+        Err(Errno::NOTCONN) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks `bmap` of the filesystem for one block of a file; 0 is a hole.
+pub(super) fn block_of(fd: impl AsFd, block: i32) -> Result<i32> {
+    let mut number = block;
+    // SAFETY: FIBMAP reads and writes one int.
+    unsafe { ioctl(fd, Updater::<FIBMAP, i32>::new(&mut number)) }?;
+    Ok(number)
+}
+
+/// The block size that [`block_of`] counts in: the superblock's.
+pub(super) fn block_size(fd: impl AsFd) -> Result<i32> {
+    // SAFETY: FIGETBSZ writes one int.
+    unsafe { ioctl(fd, Getter::<FIGETBSZ, i32>::new()) }
+}
+
+/// The extended flags of an inode (`fsx_xflags` of `struct fsxattr`).
+pub(super) fn extended_flags(fd: impl AsFd) -> Result<u32> {
+    // SAFETY: FS_IOC_FSGETXATTR writes one struct of 28 bytes, five u32 and padding, flags first.
+    unsafe { ioctl(fd, Getter::<FSGETXATTR, [u32; 7]>::new()) }.map(|words| words[0])
+}
+
+/// The feature flags of an XFS (`flags` of `struct xfs_fsop_geom`).
+pub(super) fn xfs_features(fd: impl AsFd) -> Result<u32> {
+    // SAFETY: XFS_IOC_FSGEOMETRY writes one struct of 256 bytes, plain integers.
+    unsafe { ioctl(fd, Getter::<XFS_GEOMETRY, [u32; 64]>::new()) }.map(|words| words[23])
+}
+
+/// Device and inode number of the file under a loop device (`lo_device`, `lo_inode` of `struct loop_info64`).
+pub(super) fn loop_backing(fd: impl AsFd) -> Result<(u64, u64)> {
+    // SAFETY: LOOP_GET_STATUS64 writes one struct of 232 bytes, plain integers.
+    unsafe { ioctl(fd, Getter::<LOOP_STATUS, [u64; 29]>::new()) }.map(|words| (words[0], words[1]))
+}
+
 /// The size of a block device in bytes.
 pub(super) fn device_size(fd: impl AsFd) -> Result<u64> {
     // SAFETY: BLKGETSIZE64 writes one u64, though its number was made with size_t.
@@ -89,8 +197,19 @@ pub(super) fn device_size(fd: impl AsFd) -> Result<u64> {
 
 const FIEMAP: Opcode = opcode::read_write::<[u8; 32]>(b'f', 11);
 const BTRFS_INFO: Opcode = opcode::read::<[u8; 1024]>(0x94, 31);
+const TREE_SEARCH: Opcode = opcode::read_write::<[u8; 112]>(0x94, 17);
+const SCRUB_PROGRESS: Opcode = opcode::read_write::<[u8; 1024]>(0x94, 29);
+const FIBMAP: Opcode = opcode::none(0, 1);
+const FIGETBSZ: Opcode = opcode::none(0, 2);
+const FSGETXATTR: Opcode = opcode::read::<[u8; 28]>(b'X', 31);
+const XFS_GEOMETRY: Opcode = opcode::read::<[u8; 256]>(b'X', 126);
+const LOOP_STATUS: Opcode = 0x4c05; // older than the scheme of the others
 const DEVICE_SIZE: Opcode = opcode::read::<usize>(0x12, 114);
 
 const _: () = assert!(size_of::<RawExtent>() == 56 && size_of::<RawFiemap>() == 32 + 56 * BATCH);
 const _: () = assert!(core::mem::offset_of!(RawFiemap, extents) == 32 && core::mem::offset_of!(RawExtent, flags) == 40);
 const _: () = assert!(size_of::<BtrfsInfo>() == 1024 && core::mem::offset_of!(BtrfsInfo, sector_size) == 36);
+const _: () =
+    assert!(size_of::<BtrfsSearch>() == 112 + SEARCH_ROOM && core::mem::offset_of!(BtrfsSearch, found) == 112);
+const _: () =
+    assert!(core::mem::offset_of!(BtrfsSearch, items) == 64 && core::mem::offset_of!(BtrfsSearch, room) == 104);

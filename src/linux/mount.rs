@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::inode::Device;
+use super::inode::{Device, Inode};
 
 /// One line of /proc/self/mountinfo.
 #[derive(Clone, Debug)]
@@ -60,6 +60,14 @@ impl Mount {
     pub(super) fn journals_data(&self) -> bool {
         has_option(&self.options, "data=journal")
     }
+}
+
+/// The mount that the inode was reached through; `None` where the mount table does not show it.
+pub(super) fn of(inode: &Inode) -> std::io::Result<Option<Mount>> {
+    Ok(all()?.into_iter().find(|mount| match inode.mount {
+        Some(id) => mount.id == id,
+        None => mount.device == inode.identity.0,
+    }))
 }
 
 /// Every mount that this process sees.

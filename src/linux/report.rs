@@ -1,5 +1,8 @@
 //! What an examination found: the kernel's answer foretold, and our verdict for each I/O model.
 
+use super::backing::Backing;
+use super::inode::Inode;
+use crate::candidate::Kind;
 use crate::map::Totals;
 use crate::reason::{Answer, Class, Errno, Fault, Reason, Verdict};
 use crate::unit::{Bytes, PageCount, PageSize};
@@ -30,6 +33,8 @@ pub struct Examination {
     pub file: Judgement,
     /// Advice that refuses nothing.
     pub warnings: Vec<Reason>,
+    /// The file under a loop device.
+    pub backing: Option<Backing>,
 }
 
 /// What swapon(2) would answer. `None` is "cannot be told from outside", never a guess.
@@ -114,6 +119,10 @@ impl Collector {
         Self { depth, bio, file, warnings: Vec::new(), refuses: None, doubt: Doubt::None }
     }
 
+    pub(super) const fn depth(&self) -> Depth {
+        self.depth
+    }
+
     /// Notes a reason.
     pub(super) fn say(&mut self, whose: For, reason: Reason) {
         if reason.class() == Class::Warning {
@@ -138,6 +147,17 @@ impl Collector {
         }
     }
 
+    /// Notes what swapon(8) warns of, for what is a swap area: others who can read the swapped memory.
+    pub(super) fn advise(&mut self, inode: &Inode) {
+        let too_open = if inode.kind == Kind::BlockDevice { 0o7007 } else { 0o7077 };
+        if inode.mode & too_open != 0 {
+            self.say(For::Both, Reason::InsecureMode { mode: inode.mode });
+        }
+        if inode.kind == Kind::RegularFile && inode.owner != 0 {
+            self.say(For::Both, Reason::InsecureOwner { uid: inode.owner });
+        }
+    }
+
     /// Whether an extent is listed as shared.
     pub(super) fn has_shared(&self) -> bool {
         self.bio.reasons.iter().any(|reason| matches!(reason, Reason::Extent { fault: Fault::Shared, .. }))
@@ -150,25 +170,31 @@ impl Collector {
         self.depth == Depth::First && self.refuses.is_some() && refused
     }
 
-    /// Sums up. `totals` are the counts of the kernel's own walk; extents only where they are known.
-    pub(super) fn finish(self, facts: Facts, totals: Option<Totals>, extents_known: bool) -> Examination {
+    /// The file model's judgement alone.
+    pub(super) fn into_file(self) -> Judgement {
+        self.file
+    }
+
+    /// Sums up.
+    pub(super) fn finish(self, facts: Facts, counted: Option<Counted>) -> Examination {
         let (accepts, errno) = match (self.refuses, self.doubt) {
             (Some(errno), Doubt::None) => (Some(false), Some(errno)),
             // Whichever of the two it stops at, the answer is the same.
             (Some(errno), Doubt::One(other)) if errno == other => (Some(false), Some(errno)),
             (Some(_), Doubt::One(_) | Doubt::Anything) => (Some(false), None),
-            (None, Doubt::None) => (totals.map(|_| true), None),
+            (None, Doubt::None) => (counted.map(|_| true), None),
             (None, Doubt::One(_) | Doubt::Anything) => (None, None),
         };
-        let totals = totals.filter(|_| accepts == Some(true));
+        let counted = counted.filter(|_| accepts == Some(true));
         let kernel = Prediction {
             accepts,
             errno,
-            pages: totals.map(|totals| totals.usable),
-            extents: totals.filter(|_| extents_known).map(|totals| totals.extents),
+            pages: counted.map(|counted| counted.totals.usable),
+            extents: counted.filter(|counted| counted.breaks_known).map(|counted| counted.totals.extents),
         };
-        let Facts { filesystem, page_size, size } = facts;
-        Examination { filesystem, page_size, size, kernel, bio: self.bio, file: self.file, warnings: self.warnings }
+        let Facts { filesystem, page_size, size, backing } = facts;
+        let Self { bio, file, warnings, .. } = self;
+        Examination { filesystem, page_size, size, kernel, bio, file, warnings, backing }
     }
 }
 
@@ -178,4 +204,22 @@ pub(super) struct Facts {
     pub(super) filesystem: String,
     pub(super) page_size: PageSize,
     pub(super) size: Bytes,
+    pub(super) backing: Option<Backing>,
+}
+
+/// The name of a filesystem that the mount table does not show.
+pub(super) const UNKNOWN: &str = "unknown";
+
+/// The counts of the kernel's own walk, made here.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) totals: Totals,
+    /// Whether extents are counted too: where they break on the device may not be known.
+    pub(super) breaks_known: bool,
+}
+
+impl Counted {
+    pub(super) const fn exact(totals: Totals) -> Self {
+        Self { totals, breaks_known: true }
+    }
 }

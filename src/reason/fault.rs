@@ -26,7 +26,7 @@ pub enum Fault {
     OtherDevice,
     /// btrfs: in a block group of a profile other than `single`.
     NotSingle,
-    /// btrfs: in a block group that is read-only, as scrub makes it for a while.
+    /// btrfs: in a block group that is read-only, as scrub makes it for a while and a seed device for good.
     GroupReadOnly,
     /// In a zone that is written in sequence: full of data, and still never overwritten in place.
     SequentialZone,
@@ -50,7 +50,7 @@ impl fmt::Display for Fault {
             Self::Unmapped => "are at a place that the filesystem does not tell",
             Self::OtherDevice => "are on another device",
             Self::NotSingle => "are stored by a profile other than single (dup or raid)",
-            Self::GroupReadOnly => "are in a block group that is read-only for now",
+            Self::GroupReadOnly => "are in a block group that is read-only, by a scrub or on a seed device",
             Self::SequentialZone => "are in a zone that cannot be overwritten in place",
             Self::PartialBlock => "are not in blocks of their own",
             Self::Unwritten => "are unwritten: each write would run a transaction, each read gives zeros",

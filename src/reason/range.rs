@@ -57,6 +57,7 @@ impl Reason {
             | Self::Underallocated { .. }
             | Self::FilesystemUnknown { .. }
             | Self::PlacementUnknown
+            | Self::UserSpaceServer
             | Self::ExtentFlagsUnknown { .. }
             | Self::Network { .. }
             | Self::JournaledData

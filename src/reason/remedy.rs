@@ -32,10 +32,14 @@ impl Reason {
                     "btrfs balance status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done"
                 }
                 Holder::SnapshotCreation => "look again in a moment",
+                Holder::Scrub => "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done",
             },
             Self::Encrypted => "move it out of the encrypted directory, or use dm-crypt under the swap area",
-            Self::NoPageRead { .. } | Self::NoBlockMap { .. } | Self::FilesystemUnknown { .. } => OTHER_FILESYSTEM,
-            Self::PlacementUnknown => "as root: btrfs inspect-internal map-swapfile FILE",
+            Self::NoPageRead { .. }
+            | Self::NoBlockMap { .. }
+            | Self::FilesystemUnknown { .. }
+            | Self::UserSpaceServer => OTHER_FILESYSTEM,
+            Self::PlacementUnknown => "look again as root",
             Self::BlockSizeAbovePageSize { .. } => "make the filesystem, or the device, with blocks of at most a page",
             Self::Dax => "chattr -x FILE, and mount without dax=always",
             Self::HeaderMissing { .. }
@@ -107,7 +111,9 @@ impl Fault {
             Self::Shared => {
                 "give it blocks of its own: (umask 077; set -C; : > FILE.new) && { chattr +C FILE.new; dd if=FILE of=FILE.new bs=1M conv=fsync && mv FILE.new FILE; }"
             }
-            Self::GroupReadOnly => "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done",
+            Self::GroupReadOnly => {
+                "btrfs scrub status \"$(findmnt -no TARGET -T FILE)\"; look again when it is done, or make the file anew"
+            }
             Self::Unwritten => {
                 "write it in full and format it: dd if=/dev/zero of=FILE bs=4096 count=$(($(stat -Lc %s FILE)/4096)) conv=notrunc,fsync && mkswap FILE (what it holds now is lost)"
             }

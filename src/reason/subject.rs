@@ -18,6 +18,8 @@ pub enum Holder {
     ExclusiveOperation,
     /// btrfs: a snapshot is being created.
     SnapshotCreation,
+    /// btrfs: a scrub, which makes the block group that it reads read-only.
+    Scrub,
 }
 
 impl fmt::Display for Holder {
@@ -29,6 +31,7 @@ impl fmt::Display for Holder {
             Self::Someone => "a process or a filesystem that holds it exclusively",
             Self::ExclusiveOperation => "a btrfs balance, resize or device operation",
             Self::SnapshotCreation => "the creation of a snapshot",
+            Self::Scrub => "a btrfs scrub",
         })
     }
 }

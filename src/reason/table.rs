@@ -117,6 +117,7 @@ impl Reason {
             Self::NoBlockMap { .. } => row("no-block-map", Permanent, EINVAL, BMAP),
             Self::FilesystemUnknown { .. } => own("filesystem-unknown", Permanent, Answer::Unknown),
             Self::PlacementUnknown => own("placement-unknown", Permanent, UNTOLD),
+            Self::UserSpaceServer => row("user-space-server", Permanent, ACCEPTS, "fs/fuse/file.c:fuse_bmap"),
             Self::Underallocated { .. } => row("hole", Permanent, EINVAL, "fs/nfs/file.c:nfs_swap_activate"),
             // How the server and the client's configuration answer shows only when it is tried.
             Self::Network { .. } => own("network", Permanent, Answer::Unknown),
@@ -149,6 +150,8 @@ impl Reason {
             Self::NoUsablePage { .. } => row("no-usable-page", Permanent, EINVAL, SWAPON),
             Self::Busy { holder } => match holder {
                 Holder::SnapshotCreation => row("busy", Transient, EINVAL, BTRFS),
+                // Only the block group that is being scrubbed just then is read-only.
+                Holder::Scrub => row("busy", Transient, UNTOLD, BTRFS),
                 Holder::ExclusiveOperation
                 | Holder::Mount
                 | Holder::StackedDevice
