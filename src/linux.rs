@@ -13,6 +13,7 @@ mod chunks;
 mod claims;
 mod error;
 mod examine;
+mod f2fs;
 mod fibmap;
 mod fiemap;
 mod file;

@@ -217,6 +217,12 @@ pub enum Reason {
     /// btrfs: `BTRFS_INODE_NODATACOW` is missing. `fs/btrfs/inode.c:btrfs_swap_activate`.
     #[error("the file is copy-on-write")]
     CopyOnWrite,
+    /// f2fs: writes go to new places; in LFS mode all of them, and swapon refuses.
+    #[error("{filesystem} writes to new places, not over what was there")]
+    LogStructured {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
     /// btrfs: `BTRFS_INODE_NODATASUM` is missing.
     #[error("the file's data is checksummed")]
     Checksummed,

@@ -72,6 +72,7 @@ impl Backing {
             Way::NoPageRead(filesystem) | Way::NoBlockMap(filesystem) => {
                 found.say(For::File, Reason::NoBlockMap { filesystem });
             }
+            Way::F2fs => found.say(For::File, Reason::LogStructured { filesystem: "f2fs" }),
             Way::ServedBmap => found.say(For::File, Reason::UserSpaceServer),
             Way::Bmap(filesystem) | Way::Unknown(filesystem) => {
                 found.say(For::File, Reason::FilesystemUnknown { filesystem });

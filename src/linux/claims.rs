@@ -83,9 +83,13 @@ impl Claims {
             Way::Bmap(_) | Way::ServedBmap => {
                 fibmap::unit(file, inode, Release::running())?.map_or(Source::Nothing, Source::Fibmap)
             }
-            Way::Iomap | Way::Xfs | Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) | Way::Unknown(_) => {
-                Source::Fiemap
-            }
+            Way::Iomap
+            | Way::Xfs
+            | Way::F2fs
+            | Way::Network(_)
+            | Way::NoPageRead(_)
+            | Way::NoBlockMap(_)
+            | Way::Unknown(_) => Source::Fiemap,
         };
         let zoned = way == Way::Xfs && xfs::is_zoned(file)?;
         let flags = if zoned { ExtentFlags::SEQUENTIAL_ZONE } else { ExtentFlags::empty() };

@@ -15,7 +15,7 @@ use super::mount::Mount;
 use super::open::{open, read_start};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, mount, process};
+use super::{btrfs, f2fs, mount, process};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
@@ -23,6 +23,7 @@ use crate::feature::DirectIo;
 use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
 use crate::map::Tally;
 use crate::reason::{Holder, Reason};
+use crate::release::Release;
 use crate::unit::{BlockSize, Bytes, PageSize};
 
 /// Examines a regular file; `candidate` holds what was found before it was opened.
@@ -36,7 +37,7 @@ pub(super) fn examine(
     let (file, inode) = open(path, named)?;
     let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
     let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
-    let on_disk = OnDisk { file, inode, mount, page_size };
+    let on_disk = OnDisk { file, inode, mount, page_size, release: candidate.release };
 
     on_disk.conditions(path, way, &mut candidate)?;
     match way {
@@ -46,6 +47,7 @@ pub(super) fn examine(
         Way::Iomap
         | Way::Xfs
         | Way::Btrfs
+        | Way::F2fs
         | Way::Bmap(_)
         | Way::ServedBmap
         | Way::NoPageRead(_)
@@ -69,6 +71,7 @@ struct OnDisk {
     inode: Inode,
     mount: Option<Mount>,
     page_size: PageSize,
+    release: Option<Release>,
 }
 
 impl OnDisk {
@@ -119,6 +122,7 @@ impl OnDisk {
             Way::Iomap
             | Way::Xfs
             | Way::Btrfs
+            | Way::F2fs
             | Way::Bmap(_)
             | Way::ServedBmap
             | Way::Network(_)
@@ -170,6 +174,7 @@ impl OnDisk {
                 Ok(totals.map(Counted::exact))
             }
             Way::Btrfs => self.btrfs(area, found),
+            Way::F2fs => self.f2fs(area, found),
             Way::Bmap(_) | Way::ServedBmap => self.bmap(way, area, found),
             Way::NoBlockMap(filesystem) => {
                 found.say(For::Both, Reason::NoBlockMap { filesystem });
@@ -215,6 +220,41 @@ impl OnDisk {
             found.say(For::Both, Reason::Busy { holder: Holder::Scrub });
         }
         Ok(totals.map(|totals| Counted { totals, breaks_known: claims.has_places() }))
+    }
+
+    /// f2fs: what it could move is foretold where it has room to.
+    fn f2fs(&self, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
+        let log_structured = Reason::LogStructured { filesystem: "f2fs" };
+        let Some(mount) = &self.mount else { return Ok(None) };
+        if f2fs::is_log_structured(mount) {
+            // On a device with zones 6.18 goes on, and what it finds there shows only when it is tried.
+            let unknown = Reason::FilesystemUnknown { filesystem: "f2fs on a zoned device" };
+            found.say(For::Both, if f2fs::may_be_zoned(mount) { unknown } else { log_structured });
+        } else {
+            found.say(For::File, log_structured);
+        }
+        if self.inode.compressed {
+            found.say(For::Both, Reason::CompressedFile);
+        }
+        let Some(volume) = f2fs::Volume::of(mount, self.page_size) else {
+            found.say(For::Both, Reason::PlacementUnknown);
+            return Ok(None);
+        };
+        let claims = self.claims(Way::F2fs)?;
+        let walk = Walk { file: &self.file, claims: &claims, area };
+        let profile = Profile::F2fs { main: volume.main, section: volume.section };
+        let refused_before = found.is_refused();
+        if let Some(totals) = walk.judge(profile, found)? {
+            return Ok(Some(Counted::exact(totals)));
+        }
+        if !refused_before && self.release.is_none_or(|release| release < f2fs::HOLES_ARE_EINVAL) {
+            found.forget_errno();
+        }
+        if !volume.has_room_for(self.inode.size, mount) {
+            found.say(For::Both, Reason::PlacementUnknown);
+        }
+        // Where only runs to be moved stand against it, every page will have a place, and nobody knows which.
+        Ok(Some(Counted::somewhere(area)))
     }
 
     /// A filesystem with only `bmap`, which a process may serve.

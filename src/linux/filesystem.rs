@@ -16,6 +16,8 @@ pub(super) enum Way {
     Xfs,
     /// `btrfs_swap_activate`.
     Btrfs,
+    /// `f2fs_swap_activate`, which moves blocks.
+    F2fs,
     /// `generic_swapfile_activate`, which asks the kernel's own `bmap` block by block.
     Bmap(&'static str),
     /// The same, but a process answers: FUSE over a block device.
@@ -51,7 +53,7 @@ pub(super) fn way(mount: &Mount) -> Way {
         "fuse" => Way::NoBlockMap("FUSE without a block device"),
         kind if kind.starts_with("fuse.") => Way::NoBlockMap("FUSE without a block device"),
         kind if kind == "fuseblk" || kind.starts_with("fuseblk.") => Way::ServedBmap,
-        "f2fs" => Way::Unknown("f2fs"),
+        "f2fs" => Way::F2fs,
         // The cluster filesystems have a `bmap` too, and other machines that write to the same device.
         "ocfs2" | "gfs2" => Way::Unknown("a cluster filesystem"),
         kind => {

@@ -3,6 +3,7 @@
 use super::backing::Backing;
 use super::inode::Inode;
 use crate::candidate::Kind;
+use crate::header::Area;
 use crate::map::Totals;
 use crate::reason::{Answer, Class, Errno, Fault, Reason, Verdict};
 use crate::unit::{Bytes, PageCount, PageSize};
@@ -170,6 +171,18 @@ impl Collector {
         self.depth == Depth::First && self.refuses.is_some() && refused
     }
 
+    /// Whether the kernel is known to refuse.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.refuses.is_some()
+    }
+
+    /// States that a refusal may come with another errno than the rules have.
+    pub(super) fn forget_errno(&mut self) {
+        if self.is_refused() {
+            self.doubt = Doubt::Anything;
+        }
+    }
+
     /// The file model's judgement alone.
     pub(super) fn into_file(self) -> Judgement {
         self.file
@@ -221,5 +234,12 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) const fn exact(totals: Totals) -> Self {
         Self { totals, breaks_known: true }
+    }
+
+    /// Every page of the area, each at a place that only activation will choose.
+    pub(super) fn somewhere(area: &Area) -> Self {
+        let pages = area.pages();
+        let usable = PageCount::new(pages.get().saturating_sub(1));
+        Self { totals: Totals { pages, usable, extents: 0, span: PageCount::ZERO }, breaks_known: false }
     }
 }

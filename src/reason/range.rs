@@ -52,6 +52,7 @@ impl Reason {
             | Self::OtherBacking
             | Self::CopyOnWrite
             | Self::Checksummed
+            | Self::LogStructured { .. }
             | Self::CompressedFile
             | Self::NoBlockMap { .. }
             | Self::Underallocated { .. }

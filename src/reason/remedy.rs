@@ -20,6 +20,7 @@ impl Reason {
             Self::AppendOnly => "chattr -a FILE",
             Self::OpenForExecution { .. } => "fuser -v FILE shows who runs it",
             Self::Verity | Self::CopyOnWrite | Self::Checksummed | Self::CompressedFile => REMAKE,
+            Self::LogStructured { .. } => "mount it without mode=lfs for swapon; nothing can be served through it",
             Self::SequentialZone => "use a conventional block device or a file on a filesystem",
             Self::DeviceReadOnly => "blockdev --setrw FILE",
             Self::Active { .. } => "swapon --show lists the active areas; swapoff FILE, if it should not be one",

@@ -112,6 +112,7 @@ impl Reason {
 
             // The inode and its filesystem.
             Self::CopyOnWrite => row("copy-on-write", Permanent, EINVAL, BTRFS),
+            Self::LogStructured { .. } => row("copy-on-write", Permanent, EINVAL, "fs/f2fs/data.c:f2fs_swap_activate"),
             Self::Checksummed => row("checksummed", Permanent, EINVAL, BTRFS),
             Self::CompressedFile => row("compressed", Permanent, EINVAL, BTRFS),
             Self::NoBlockMap { .. } => row("no-block-map", Permanent, EINVAL, BMAP),

@@ -101,6 +101,7 @@ fn told() -> Vec<Row> {
         made(R::TransactionPerWrite { filesystem: "btrfs" }, "transaction", Refuse, ok, true),
         made(R::DeviceReadOnly, "read-only", Refuse, ok, true),
         made(R::PlacementUnknown, "placement-unknown", Refuse, maybe, true),
+        made(R::LogStructured { filesystem: "f2fs" }, "copy-on-write", Refuse, no, true),
         made(R::UserSpaceServer, "user-space-server", Refuse, ok, true),
         made(R::Busy { holder: Holder::Scrub }, "busy", Verdict::Retry, maybe, true),
         made(R::Network { filesystem: "nfs" }, "network", Refuse, Answer::Unknown, true),
