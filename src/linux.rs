@@ -21,6 +21,7 @@ mod filesystem;
 mod inode;
 mod ioctl;
 mod mount;
+mod network;
 mod open;
 mod process;
 mod report;

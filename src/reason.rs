@@ -264,6 +264,14 @@ pub enum Reason {
     /// A read-only block device: swapon(2) accepts it, and every write to it will fail.
     #[error("the block device is read-only, every page written to it would be lost")]
     DeviceReadOnly,
+    /// The kernel's client of a network filesystem was built without swap, or is too old for it.
+    #[error("{}", if *certain { "this kernel's client serves no swap" } else { "whether this kernel's client serves swap cannot be told" })]
+    SwapNotServed {
+        /// The filesystem's name.
+        filesystem: &'static str,
+        /// Whether it is known, or only cannot be ruled out.
+        certain: bool,
+    },
     /// A network filesystem: every page needs a server and a network that need no memory.
     #[error("{filesystem} is a network filesystem, its server and the network are on the swap path")]
     Network {

@@ -80,8 +80,10 @@ impl Claims {
                     Err(error) => return Err(error),
                 })
             }
-            Way::Bmap(_) | Way::ServedBmap => {
-                fibmap::unit(file, inode, Release::running())?.map_or(Source::Nothing, Source::Fibmap)
+            Way::Bmap(_) => fibmap::unit(file)?.map_or(Source::Nothing, Source::Fibmap),
+            Way::ServedBmap => {
+                let unit = fibmap::served_unit(file, inode, Release::running())?;
+                unit.map_or(Source::Nothing, Source::Fibmap)
             }
             Way::Iomap
             | Way::Xfs

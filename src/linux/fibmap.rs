@@ -18,12 +18,21 @@ use crate::reason::Reason;
 use crate::release::Release;
 use crate::unit::{BlockSize, Bytes};
 
-/// The unit that swapon counts in on this file; `None` where this kernel's is not known.
+/// The unit that swapon counts in (`i_blkbits`) on a filesystem of the kernel's own: the superblock's.
+pub(super) fn unit(fd: impl AsFd) -> rustix::io::Result<Option<BlockSize>> {
+    Ok(BlockSize::new(u64::try_from(block_size(fd)?).unwrap_or(0)))
+}
+
+/// The same behind FUSE; `None` where this kernel's is not known.
 ///
-/// On FUSE the server states a block size for each file. Up to 6.12 swapon counts in that one, while blocks are
-/// asked for in the superblock's; 6.18 keeps to the superblock's. Releases between were not read.
-pub(super) fn unit(fd: impl AsFd, inode: &Inode, release: Option<Release>) -> rustix::io::Result<Option<BlockSize>> {
-    let superblock = BlockSize::new(u64::try_from(block_size(fd)?).unwrap_or(0));
+/// There the server states a block size for each file. Up to 6.12 swapon counts in that one, while blocks are asked
+/// for in the superblock's; 6.18 keeps to the superblock's. Releases between were not read.
+pub(super) fn served_unit(
+    fd: impl AsFd,
+    inode: &Inode,
+    release: Option<Release>,
+) -> rustix::io::Result<Option<BlockSize>> {
+    let superblock = unit(fd)?;
     let file = BlockSize::new(inode.preferred_block.get());
     Ok(match release {
         _ if superblock == file => superblock,

@@ -15,7 +15,7 @@ use super::mount::Mount;
 use super::open::{open, read_start};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, f2fs, mount, process};
+use super::{btrfs, f2fs, mount, network, process};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
@@ -43,7 +43,13 @@ pub(super) fn examine(
     match way {
         // How such a filesystem answers the opening is not known either: its own answer comes first.
         Way::Unknown(filesystem) => found.say(For::Both, Reason::FilesystemUnknown { filesystem }),
-        Way::Network(filesystem) => found.say(For::Both, Reason::Network { filesystem }),
+        Way::Network(filesystem) => {
+            found.say(For::Both, Reason::Network { filesystem });
+            let refused = rustix::fs::access(path, Access::WRITE_OK).is_err_and(|error| error != OsError::ROFS);
+            if refused || !network::asks_as_root() {
+                found.say(For::Both, Reason::FilesystemUnknown { filesystem: "what this file's server answers root" });
+            }
+        }
         Way::Iomap
         | Way::Xfs
         | Way::Btrfs
@@ -180,12 +186,7 @@ impl OnDisk {
                 found.say(For::Both, Reason::NoBlockMap { filesystem });
                 Ok(None)
             }
-            Way::Network(_) => {
-                if let Err(reason) = Activation::network(area, self.inode.allocated, Tally) {
-                    found.say(For::Both, reason);
-                }
-                Ok(None)
-            }
+            Way::Network(filesystem) => Ok(self.network(filesystem, area, found)),
             Way::NoPageRead(_) | Way::Unknown(_) => Ok(None),
         }
     }
@@ -220,6 +221,30 @@ impl OnDisk {
             found.say(For::Both, Reason::Busy { holder: Holder::Scrub });
         }
         Ok(totals.map(|totals| Counted { totals, breaks_known: claims.has_places() }))
+    }
+
+    /// NFS and SMB: the client counts sectors, if it serves swap at all; every refusal is the same errno.
+    fn network(&self, filesystem: &'static str, area: &Area, found: &mut Collector) -> Option<Counted> {
+        let totals = Activation::network(area, self.inode.allocated, Tally);
+        let totals = totals.map_err(|reason| found.say(For::Both, reason)).ok();
+        let serves = match filesystem {
+            "NFS" => network::kernel_has("rpc_clnt_swap_activate"),
+            // A client whose reads are smaller than a page has no `swap_activate`.
+            _ => network::kernel_has("cifs_swap_rw").filter(|serves| !serves || self.reads_whole_pages()),
+        };
+        if serves != Some(true) {
+            found.say(For::Both, Reason::SwapNotServed { filesystem, certain: serves.is_some() });
+        }
+        totals.map(Counted::exact)
+    }
+
+    fn reads_whole_pages(&self) -> bool {
+        let option = |mount: &Mount| mount.options.split(',').find_map(|it| it.strip_prefix("rsize=")?.parse().ok());
+        // Room for the header of the protocol, too.
+        self.mount
+            .as_ref()
+            .and_then(option)
+            .is_some_and(|size: u64| size > self.page_size.bytes().get().saturating_mul(2))
     }
 
     /// f2fs: what it could move is foretold where it has room to.

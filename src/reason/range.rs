@@ -61,6 +61,7 @@ impl Reason {
             | Self::UserSpaceServer
             | Self::ExtentFlagsUnknown { .. }
             | Self::Network { .. }
+            | Self::SwapNotServed { .. }
             | Self::JournaledData
             | Self::NoDirectIo
             | Self::LoopBacking

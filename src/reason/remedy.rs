@@ -56,7 +56,7 @@ impl Reason {
             Self::HibernationImage { .. } => {
                 "resume or give up the hibernated system first; then: mkswap FILE (the image is lost)"
             }
-            Self::Network { .. } => {
+            Self::Network { .. } | Self::SwapNotServed { .. } => {
                 "use a local disk; over a network only where the server needs no memory of this machine"
             }
             Self::TransactionPerWrite { .. } => "use it with swapon (block-mapped), or serve it from ext4 or XFS",

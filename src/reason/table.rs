@@ -120,8 +120,11 @@ impl Reason {
             Self::PlacementUnknown => own("placement-unknown", Permanent, UNTOLD),
             Self::UserSpaceServer => row("user-space-server", Permanent, ACCEPTS, "fs/fuse/file.c:fuse_bmap"),
             Self::Underallocated { .. } => row("hole", Permanent, EINVAL, "fs/nfs/file.c:nfs_swap_activate"),
-            // How the server and the client's configuration answer shows only when it is tried.
-            Self::Network { .. } => own("network", Permanent, Answer::Unknown),
+            Self::Network { .. } => own("network", Permanent, ACCEPTS),
+            Self::SwapNotServed { certain, .. } => {
+                let answer = if *certain { EINVAL } else { UNTOLD };
+                row("swap-not-served", Permanent, answer, "net/sunrpc/clnt.c:rpc_clnt_swap_activate")
+            }
             Self::TransactionPerWrite { .. } => {
                 row("transaction", Permanent, ACCEPTS, "fs/btrfs/inode.c:btrfs_finish_one_ordered")
             }

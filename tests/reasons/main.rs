@@ -23,7 +23,7 @@ const CODES: &str = "\
     header-missing header-page-size header-short header-truncated header-version hibernation-image hole immutable \
     flags-unknown inline insecure-mode insecure-owner journaled-data loop-backing map-full misaligned multi-device network \
     no-block-map no-direct-io no-permission open-for-execution other-backing no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
-    profile-not-single read-only sequential-zone shared short-buffer table-full transaction uncommitted unlinked unwritten user-space-server verity \
+    profile-not-single read-only sequential-zone shared short-buffer swap-not-served table-full transaction uncommitted unlinked unwritten user-space-server verity \
     closed flag-not-carried flag-renumbered flag-unsupported flag-without-number flags-exclusive guarded header-page in-flight \
     io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full promise-missing queue-full reclaim-context \
     request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp";
@@ -104,7 +104,9 @@ fn told() -> Vec<Row> {
         made(R::LogStructured { filesystem: "f2fs" }, "copy-on-write", Refuse, no, true),
         made(R::UserSpaceServer, "user-space-server", Refuse, ok, true),
         made(R::Busy { holder: Holder::Scrub }, "busy", Verdict::Retry, maybe, true),
-        made(R::Network { filesystem: "nfs" }, "network", Refuse, Answer::Unknown, true),
+        made(R::Network { filesystem: "nfs" }, "network", Refuse, ok, true),
+        made(R::SwapNotServed { filesystem: "NFS", certain: true }, "swap-not-served", Refuse, no, true),
+        made(R::SwapNotServed { filesystem: "NFS", certain: false }, "swap-not-served", Refuse, maybe, true),
         made(R::JournaledData, "journaled-data", Refuse, ok, true),
         made(R::NoDirectIo, "no-direct-io", Refuse, ok, true),
         made(R::LoopBacking, "loop-backing", Refuse, ok, true),

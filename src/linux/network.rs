@@ -1,0 +1,31 @@
+//! Network filesystems: whether this kernel's client serves swap at all.
+//!
+//! NFS can be compiled without; SMB got it after 6.1. Which of the two a kernel is shows in no version, but in its
+//! table of symbols: the functions are there, or not.
+//!
+//! Source: Linux v6.18, `include/linux/sunrpc/clnt.h` (`rpc_clnt_swap_activate` without `CONFIG_SUNRPC_SWAP`),
+//! `fs/smb/client/file.c:cifs_swap_activate`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use super::inode::Inode;
+
+/// Whether the running kernel has a function; `None` where its table of symbols cannot be read, or is empty.
+pub(super) fn kernel_has(function: &str) -> Option<bool> {
+    let mut lines = BufReader::with_capacity(64 << 10, File::open("/proc/kallsyms").ok()?).split(b'\n');
+    let mut seen = None;
+    let found = lines.by_ref().map_while(Result::ok).any(|line| {
+        seen = Some(false);
+        // Address, type, name, and the module if it is of one.
+        line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).nth(2)
+            == Some(function.as_bytes())
+    });
+    if found { Some(true) } else { seen }
+}
+
+/// Whether this process asks servers as root, whose answer swapon would get.
+pub(super) fn asks_as_root() -> bool {
+    Inode::at(Path::new("/proc/self")).is_ok_and(|process| process.owner == 0)
+}
