@@ -32,10 +32,16 @@ use crate::unit::{BlockSize, Bytes};
 /// [`ExamineError`] when the path cannot be opened, or its filesystem has no map of extents for this user.
 pub fn extents(path: &Path, mut take: impl FnMut(Result<FileExtent, Reason>)) -> Result<(), ExamineError> {
     let (file, inode) = open(path, &Inode::at(path).map_err(ExamineError::LookUp)?)?;
-    if inode.kind == Kind::BlockDevice {
-        let size = Bytes::new(device_size(&file).map_err(fact("its size"))?);
-        take(Ok(FileExtent::written(Bytes::ZERO, Bytes::ZERO, size)));
-        return Ok(());
+    match inode.kind {
+        Kind::RegularFile => (),
+        Kind::BlockDevice => {
+            let size = Bytes::new(device_size(&file).map_err(fact("its size"))?);
+            take(Ok(FileExtent::written(Bytes::ZERO, Bytes::ZERO, size)));
+            return Ok(());
+        }
+        Kind::Directory | Kind::Special(_) => {
+            return Err(ExamineError::Fact { what: "extents of what is no file", error: Errno::INVAL });
+        }
     }
     let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
     let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 
-use super::fiemap::Go;
+use super::fiemap::{self, Go};
 use super::inode::Inode;
 use super::ioctl::{block_of, block_size};
 use crate::extent::FileExtent;
@@ -70,6 +70,7 @@ fn walk(
     let blocks = size.get() >> unit.shift();
     // File block, device block and length of the run that grows; at most a batch, so that `take` can end the walk.
     let mut run: Option<(u64, u64, u64)> = None;
+    let mut taken = 0u64;
     for block in 0..blocks {
         let device = match ask(i32::try_from(block).map_err(|_| Errno::RANGE)?) {
             Ok(number) => u64::try_from(number).map_err(|_| Errno::RANGE)?,
@@ -81,8 +82,14 @@ fn walk(
                 Some((first, at, length.saturating_add(1)))
             }
             done => {
-                if done.is_some_and(|run| take(Ok(claim(run, unit))) == Go::Stop) {
-                    return Ok(());
+                if let Some(run) = done {
+                    taken = taken.saturating_add(1);
+                    let limit = fiemap::MOST_EXTENTS;
+                    let claim =
+                        if taken > limit { Err(Reason::ExtentsTooMany { limit }) } else { Ok(claim(run, unit)) };
+                    if take(claim) == Go::Stop || claim.is_err() {
+                        return Ok(());
+                    }
                 }
                 (device != 0).then_some((block, device, 1))
             }

@@ -109,7 +109,7 @@ fn claim_of(raw: &RawExtent, start: u64) -> Result<FileExtent, Reason> {
 /// No filesystem has smaller blocks, so none has more extents in a file of some size.
 const SMALLEST_BLOCK: u64 = 512;
 /// More than anybody has: the map of so many takes some 700 MB while it is looked over.
-const MOST_EXTENTS: u64 = 1 << 24;
+pub(super) const MOST_EXTENTS: u64 = 1 << 24;
 
 const LAST: u32 = 0x1;
 const UNKNOWN: u32 = 0x2;

@@ -55,7 +55,7 @@ impl Walk<'_> {
                 return Ok(None);
             }
         };
-        let mut stopped = false;
+        let (mut stopped, mut enough) = (false, false);
         let walked = self.claims.walk(self.file, self.area.size(), |claim| {
             match claim {
                 Ok(claim) => {
@@ -69,7 +69,7 @@ impl Walk<'_> {
             }
             stopped |= found.is_settled();
             // Each block behind `bmap` is a question: the kernel asks no more than the header claims.
-            let enough = self.claims.bmap_unit().is_some() && bio.is_full();
+            enough = self.claims.bmap_unit().is_some() && bio.is_full();
             if stopped || enough { Go::Stop } else { Go::On }
         });
         match walked {
@@ -89,8 +89,11 @@ impl Walk<'_> {
             let whose = if matches!(reason, Reason::NoUsablePage { .. }) { For::Both } else { For::Bio };
             found.say(whose, reason);
         });
-        // A refusal that finish repeats was reported when it was pushed; what is new it reports itself.
-        let _ = through.finish_all(|reason| found.say(For::File, reason));
+        // Of what was not asked for nothing can be said. A refusal that finish repeats was reported when it was pushed;
+        // what is new it reports itself.
+        if !enough {
+            let _ = through.finish_all(|reason| found.say(For::File, reason));
+        }
         Ok(map.ok().map(|map| disjoint(&map, found)))
     }
 }
