@@ -4,33 +4,44 @@
 //! cargo run --example check                     sample files in a temporary folder, explained
 //! cargo run --example check -- /swapfile        one path, for people
 //! cargo run --example check -- --json PATH…     one object per path and line, for scripts
+//! cargo run --example check -- --svg OUT PATH   a picture of where its extents lie, for a browser
 //! ```
 //!
-//! It opens for reading only: it never writes to a file, never activates one, and needs no privilege beyond reading.
+//! It opens for reading only: it never writes to a file (OUT is a new one), never activates one, and needs no privilege
+//! beyond reading.
 
+#[path = "check/grid.rs"]
+mod grid;
 #[path = "check/human.rs"]
 mod human;
 #[path = "check/json.rs"]
 mod json;
 #[path = "check/quote.rs"]
 mod quote;
+#[path = "check/refusals.rs"]
+mod refusals;
 #[path = "check/samples.rs"]
 mod samples;
+#[path = "check/svg.rs"]
+mod svg;
 
 use std::ffi::OsString;
-use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use swap_dio::Verdict;
-use swap_dio::linux::{Depth, Examination, ExamineError, examine};
+use swap_dio::linux::{Depth, Examination, ExamineError, examine, extents};
 
 /// Tells which files may serve swap, as swapon(2) would answer, and explains why not.
 ///
 /// For each path: what swapon(2) of this kernel answers root, and a verdict for each way that swap I/O can go.
 /// "bio" is swapon's own: straight to the device, by extents that are frozen at activation. "file" is through the
-/// filesystem, as a server does that reaches the area by a file. Nothing is written and nothing is activated.
+/// filesystem, as a server does that reaches the area by a file. Nothing is activated, and nothing written but the
+/// picture that --svg asks for.
 #[derive(Debug, Parser)]
 #[command(name = "check", after_help = STATUS)]
 struct Arguments {
@@ -40,26 +51,34 @@ struct Arguments {
     /// List every reason, not only the first one in the kernel's order
     #[arg(long)]
     all: bool,
+    /// Draw where the extents of the one PATH lie on its device, as a new file OUT; `-` is standard output
+    #[arg(long, value_name = "OUT", conflicts_with = "json")]
+    svg: Option<PathBuf>,
     /// Files or block devices; without any, sample files are made in a temporary folder and explained
     #[arg(value_name = "PATH", value_parser = clap::value_parser!(OsString))]
     paths: Vec<OsString>,
 }
 
 const STATUS: &str = "Exit status: 0 every path is admitted for bio; 1 some are not; \
-2 usage, or some path could not be examined.";
+2 usage, some path could not be examined, or no picture could be kept.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let depth = if arguments.all { Depth::All } else { Depth::First };
-    let form = Form { json: arguments.json, colour: std::io::stdout().is_terminal() && no_colour_unset(), depth };
-    let outcome = if arguments.paths.is_empty() { samples::show(form) } else { check(&arguments.paths, form) };
+    let form = Form { json: arguments.json, colour: io::stdout().is_terminal() && no_colour_unset(), depth };
+    let outcome = match (&arguments.svg, arguments.paths.as_slice()) {
+        (Some(out), [path]) => picture(Path::new(path), out, form),
+        (Some(_), _) => Arguments::command().error(ErrorKind::WrongNumberOfValues, "--svg draws one PATH").exit(),
+        (None, []) => samples::show(form),
+        (None, paths) => check(paths, form),
+    };
     match outcome {
         Ok(status) => status,
         // The reader of our output went away: nobody is left to tell.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(2),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(2),
         Err(error) => {
             // If that cannot be said either, the status says it.
-            let _ = writeln!(std::io::stderr(), "check: cannot go on: {error}");
+            let _ = writeln!(io::stderr(), "check: cannot go on: {error}");
             ExitCode::from(2)
         }
     }
@@ -74,9 +93,9 @@ struct Form {
 }
 
 impl Form {
-    fn print(self, path: &Path, answer: &Result<Examination, ExamineError>) -> std::io::Result<()> {
+    fn print(self, path: &Path, answer: &Result<Examination, ExamineError>) -> io::Result<()> {
         // One lock and one flush a path: what is said of a path stands together, and nothing waits in a buffer.
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         if self.json {
             json::write(&mut out, path, answer)?;
         } else if let Ok(found) = answer {
@@ -85,13 +104,13 @@ impl Form {
         out.flush()?;
         if let Err(error) = answer {
             // Whoever closed this wants the answers only.
-            let _ = writeln!(std::io::stderr(), "check: {}: {error}{}", quote::path(path), human::advice(error));
+            let _ = writeln!(io::stderr(), "check: {}: {error}{}", quote::path(path), human::advice(error));
         }
         Ok(())
     }
 }
 
-fn check(paths: &[OsString], form: Form) -> std::io::Result<ExitCode> {
+fn check(paths: &[OsString], form: Form) -> io::Result<ExitCode> {
     let (mut admitted, mut refused, mut unknown) = (0usize, 0usize, 0usize);
     for path in paths.iter().map(Path::new) {
         let answer = examine(path, form.depth);
@@ -104,10 +123,52 @@ fn check(paths: &[OsString], form: Form) -> std::io::Result<ExitCode> {
     }
     if !form.json && paths.len() > 1 {
         let total = paths.len();
-        let mut out = std::io::stdout().lock();
+        let mut out = io::stdout().lock();
         writeln!(out, "{total} paths: {admitted} admitted for bio, {refused} not, {unknown} could not be examined")?;
     }
     Ok(ExitCode::from(if unknown > 0 { 2 } else { u8::from(refused > 0) }))
+}
+
+/// Draws one file. Said in words as well, unless the picture goes where the words would.
+fn picture(path: &Path, out: &Path, form: Form) -> io::Result<ExitCode> {
+    let answer = examine(path, Depth::All);
+    let is_stdout = out == Path::new("-");
+    if !is_stdout || answer.is_err() {
+        let worded = if form.depth == Depth::All { None } else { Some(examine(path, form.depth)) };
+        form.print(path, worded.as_ref().unwrap_or(&answer))?;
+    }
+    let Ok(found) = answer else { return Ok(ExitCode::from(2)) };
+    if !path.is_file() {
+        let _ = writeln!(io::stderr(), "check: {}: no picture: only regular files have extents", quote::path(path));
+        return Ok(ExitCode::from(2));
+    }
+    // A range that cannot be told is among the reasons.
+    let walk = |take: &mut dyn FnMut(_)| extents(path, |claim| claim.into_iter().for_each(&mut *take));
+    let drawn = match svg::draw(path, &found, walk) {
+        Ok(drawn) => drawn,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "check: {}: no picture: {error}", quote::path(path));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    if is_stdout {
+        let mut out = io::stdout().lock();
+        out.write_all(drawn.as_bytes())?;
+        out.flush()?;
+    } else if let Err(error) = keep(&drawn, out) {
+        let _ = writeln!(io::stderr(), "check: {}: no picture is kept there: {error}", quote::path(out));
+        return Ok(ExitCode::from(2));
+    }
+    Ok(ExitCode::from(u8::from(found.bio.verdict() != Verdict::Admit)))
+}
+
+/// Writes a new file, in whole or not at all; what is there already stays as it is.
+fn keep(drawn: &str, out: &Path) -> io::Result<()> {
+    let mut file = File::create_new(out)?;
+    file.write_all(drawn.as_bytes()).inspect_err(|_| {
+        // It is ours, and half of it is of no use.
+        let _ = std::fs::remove_file(out);
+    })
 }
 
 /// <https://no-color.org>

@@ -62,7 +62,8 @@ pub(crate) fn advice(error: &ExamineError) -> &'static str {
     }
 }
 
-fn foretell(kernel: &Prediction, found: &Examination) -> String {
+/// What swapon would say.
+pub(crate) fn foretell(kernel: &Prediction, found: &Examination) -> String {
     match (kernel.accepts, kernel.errno) {
         (Some(true), _) => {
             let pages = kernel.pages.map(|pages| {
@@ -83,7 +84,7 @@ fn advise(out: &mut impl Write, path: &Path, remedy: &str) -> io::Result<()> {
 }
 
 /// A size to read, not to compute with: three digits and a unit. Exact sizes are in the JSON.
-fn rough(bytes: Bytes) -> String {
+pub(crate) fn rough(bytes: Bytes) -> String {
     let exact = bytes.to_string();
     if exact.len() <= 8 {
         return exact;
