@@ -121,12 +121,19 @@ pub(crate) fn swapon(path: &Path, page_size: u64) -> Answer {
     }
     let active = Active(name);
     let real = path.canonicalize().expect("an active area has a name").display().to_string().replace(' ', "\\040");
-    let swaps = std::fs::read_to_string("/proc/swaps").expect("/proc/swaps");
+    let swaps = swaps();
     let line = swaps.lines().find(|line| line.split_whitespace().next() == Some(&real)).unwrap_or("");
     let kib: u64 = line.split_whitespace().nth(2).and_then(|size| size.parse().ok()).expect("a size in /proc/swaps");
     let extents = log.and_then(|log| logged_extents(log, &path.display().to_string()));
     drop(active);
     Answer::Accepted { pages: kib * 1024 / page_size, extents }
+}
+
+/// The table of active areas, in one reading: between two, an area that is switched off hides the one after it.
+pub(crate) fn swaps() -> String {
+    let mut table = vec![0; 64 << 10];
+    let length = std::fs::File::open("/proc/swaps").and_then(|mut file| file.read(&mut table)).expect("/proc/swaps");
+    String::from_utf8_lossy(&table[..length]).into_owned()
 }
 
 /// An area that is switched off when dropped.

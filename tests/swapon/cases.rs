@@ -28,6 +28,7 @@ pub(crate) const LAYOUTS: &[Case] = &[
     ("P-011 one page", "dd if=/dev/zero of=f bs=4k count=1 status=none", 1, "", Refuses(EINVAL)),
     ("P-016 three bytes too long", "dd if=/dev/zero of=f bs=163843 count=1 status=none", 39, "", Accepts(156)),
     ("P-018 junk in the boot bits", "dd if=/dev/urandom of=f bs=4k count=40 status=none", 39, "", Accepts(156)),
+    ("P-019 header not synced", "dd if=/dev/zero of=f bs=4k count=40 conv=fsync status=none", 39, "", Accepts(156)),
     (
         "P-023 offset header",
         "dd if=/dev/zero of=g bs=4k count=40 status=none; mkswap g >&2; head -c 4096 /dev/zero | cat - g > f",
@@ -40,6 +41,7 @@ pub(crate) const LAYOUTS: &[Case] = &[
     ("P-036 append-only", WRITE_40, 39, "chattr +a f", Refuses(1)),
     ("P-034 symlink", "dd if=/dev/zero of=g bs=4k count=40 status=none; ln -s g f", 39, "", Accepts(156)),
     ("P-039 mode 0666", WRITE_40, 39, "chmod 666 f; chown 1000 f", Accepts(156)),
+    ("P-039 mode 0400", WRITE_40, 39, "chmod 400 f", Accepts(156)),
     ("P-041 sparse", "truncate -s 160k f", 39, "", Refuses(EINVAL)),
     ("P-042 punched", WRITE_40, 39, "fallocate -p -o 80k -l 4k f", Refuses(EINVAL)),
     (
@@ -85,6 +87,13 @@ pub(crate) const LAYOUTS: &[Case] = &[
         31,
         "sync f; xfs_io -c 'finsert 64k 64k' f",
         Refuses(EINVAL),
+    ),
+    (
+        "P-057 grown after it was formatted",
+        "dd if=/dev/zero of=f bs=1M count=1 status=none",
+        255,
+        "dd if=/dev/zero of=f bs=1M count=1 seek=1 conv=notrunc status=none",
+        Accepts(1020),
     ),
     ("hole past the header's pages", WRITE_40, 9, "fallocate -p -o 80k -l 4k f", Refuses(EINVAL)),
     (

@@ -9,6 +9,7 @@ use swap_dio::linux::{Depth, Examination, examine};
 use crate::cases::Kernel::{Accepts, Either, Refuses};
 use crate::cases::{EINVAL, WRITE_40};
 use crate::machine::{ACTIVE_AREAS, Answer, Mounted, ready, sh, swapon};
+use crate::path::call;
 use crate::{agrees, judge, make_case, mounted, release_is_at_least_6_18, write_header};
 
 const EBUSY: i32 = 16;
@@ -85,6 +86,32 @@ fn a_name_that_is_gone() {
     judge("names", "unlinked, one link left", Path::new(&by_descriptor), Refuses(2)).expect("agreement");
     judge("names", "the link", &path.with_file_name("kept"), Accepts(156)).expect("agreement");
     judge("names", "a name that ends so", &path.with_file_name("odd (deleted)"), Accepts(156)).expect("agreement");
+}
+
+/// A mount that only another process sees: its files are reached through /proc, and nothing says on what they lie.
+#[test]
+fn a_mount_in_another_namespace() {
+    let Some(fs) = mounted(&[64], "mkfs.ext4 -q -b 4096 $DEV", "", &["mkfs.ext4", "unshare"]) else { return };
+    let script = format!(
+        "mount {} {root}; cd {root}; {WRITE_40}; chmod 600 f; mkswap -q f; echo made; exec sleep 60",
+        fs.device().display(),
+        root = fs.root.display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "bash", "-ec", &script]).stdout(std::process::Stdio::piped());
+    let mut running = Running(command.spawn().expect("a process with mounts of its own"));
+    let mut made = [0u8; 4];
+    let stdout = running.0.stdout.as_mut().expect("its output");
+    std::io::Read::read_exact(stdout, &mut made).expect("it has made the file");
+    let path = Path::new("/proc")
+        .join(running.0.id().to_string())
+        .join("root")
+        .join(fs.root.join("f").strip_prefix("/").expect("below /"));
+    let _alone = ACTIVE_AREAS.write();
+    assert_eq!(call(path.as_os_str(), 0), Ok(()), "the kernel does not care whose mount it is");
+    let found = look(&path);
+    assert!(found.kernel.accepts != Some(false), "a header that was not read is not missing: {found:?}");
+    assert_eq!((found.bio.verdict(), found.file.verdict()), (Verdict::Refuse, Verdict::Refuse), "{found:?}");
 }
 
 #[test]
