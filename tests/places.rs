@@ -8,6 +8,7 @@ mod machine;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use machine::{ACTIVE_AREAS, Answer, Mounted, ready, sh, swapon};
 use swap_dio::linux::{Depth, Examination, examine, extents, predict};
@@ -56,7 +57,7 @@ fn btrfs_over_two_devices() {
         return;
     }
     let make_fs = "mkfs.btrfs -q -d single -m single $DEV $DEV2";
-    let fs = Mounted::new(&[256, 256], make_fs, "btrfs -q device scan; mount $DEV $M");
+    let fs = Mounted::new(&[256, 256], make_fs, "btrfs -q device scan $DEV $DEV2; mount $DEV $M");
     // Small files lie on one device, some on the first and some on the second; a large one on both.
     let mut devices = BTreeSet::new();
     for index in 0..6 {
@@ -105,7 +106,12 @@ fn btrfs_scrub_is_told() {
     if let Err(why) = fs.run(&fs.root, start) {
         return println!("skipped: no scrub that can be slowed down: {why}");
     }
-    let found = examine(&path, Depth::First).expect("an examination");
+    // The command returns before the scrub has begun.
+    let mut looks = (0..100).map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        examine(&path, Depth::First).expect("an examination")
+    });
+    let found = looks.find(|found| found.kernel.accepts.is_none()).expect("a scrub that is seen");
     fs.run(&fs.root, "btrfs scrub cancel $M >&2").expect("it was still running");
     assert_eq!((found.kernel.accepts, found.bio.verdict()), (None, Verdict::Retry), "{found:?}");
     agree(&path, "after the scrub");
@@ -140,7 +146,7 @@ fn who_may_not_ask_is_told_nothing() {
     let raid = Mounted::new(
         &[256, 256],
         "mkfs.btrfs -q -d single -m single $DEV $DEV2",
-        "btrfs -q device scan; mount $DEV $M",
+        "btrfs -q device scan $DEV $DEV2; mount $DEV $M",
     );
     let program = program();
     for (fs, script) in [(&ntfs, WRITE.to_owned()), (&raid, format!("{NOCOW}{WRITE}; chmod 644 f"))] {

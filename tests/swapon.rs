@@ -148,13 +148,16 @@ fn btrfs_other_profiles_are_refused_or_not_foretold() {
         &[("P-079 profile", NOCOW_40, 39, "", Refuses(EINVAL)), ("P-074 cow", WRITE_40, 39, "", Refuses(EINVAL))];
     for profile in ["dup", "raid1", "raid0"] {
         let make = format!("mkfs.btrfs -q -d {profile} $DEV $DEV2");
-        let Some(fs) = mounted(&[256, 256], &make, "btrfs -q device scan; mount $DEV $M", &["mkfs.btrfs"]) else {
+        let Some(fs) = mounted(&[256, 256], &make, "btrfs -q device scan $DEV $DEV2; mount $DEV $M", &["mkfs.btrfs"])
+        else {
             return;
         };
         compare(&format!("btrfs, {profile}"), &fs, plain);
     }
     let make = "mkfs.btrfs -q -d single -m single $DEV $DEV2";
-    let Some(fs) = mounted(&[256, 256], make, "btrfs -q device scan; mount $DEV $M", &["mkfs.btrfs"]) else { return };
+    let Some(fs) = mounted(&[256, 256], make, "btrfs -q device scan $DEV $DEV2; mount $DEV $M", &["mkfs.btrfs"]) else {
+        return;
+    };
     compare("btrfs, two devices", &fs, &[("P-081 small file", NOCOW_40, 39, "", Accepts(156))]);
 }
 

@@ -63,7 +63,9 @@ pub(super) fn examine(
 
     let may_read = !found.is_settled() && on_disk.may_be_read(way);
     let start = if may_read { read_start(&on_disk.file)? } else { Vec::new() };
-    let counted = match on_disk.area(&start, &mut found).filter(|_| may_read && !found.is_settled()) {
+    // A header that was not read is not missing.
+    let area = if may_read { on_disk.area(&start, &mut found) } else { None };
+    let counted = match area.filter(|_| !found.is_settled()) {
         Some(area) => on_disk.extents(way, &area, &mut found)?,
         None => None,
     };
@@ -142,9 +144,6 @@ impl OnDisk {
 
     /// The area that the header claims; without a header, for a full list, the area that the file could hold.
     fn area(&self, start: &[u8], found: &mut Collector) -> Option<Area> {
-        if start.is_empty() && found.is_settled() {
-            return None;
-        }
         let header = Header::read(start, self.page_size);
         match header.and_then(|header| header.area(Backing::RegularFile, self.inode.size, MAXIMUM_PAGES)) {
             Ok(area) => {

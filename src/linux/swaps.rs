@@ -7,6 +7,8 @@
 //!
 //! Source: Linux v6.18, `mm/swapfile.c:swap_show`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use super::inode::Inode;
@@ -82,8 +84,16 @@ struct Entry {
 }
 
 fn active() -> std::io::Result<Vec<Entry>> {
-    let text = std::fs::read("/proc/swaps")?;
+    let text = table()?;
     Ok(text.split(|byte| *byte == b'\n').skip(1).filter_map(entry).collect())
+}
+
+/// The table, in as few readings as the kernel allows: it holds its lock for one read(2) at a time and finds its place
+/// again by counting entries, so an area that is switched off between two readings hides the one after it.
+fn table() -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(64 << 10); // more than a full table: then no small probe comes first
+    File::open("/proc/swaps")?.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// One line. Columns end at blanks, since blanks within a name are escaped; what cannot be read counts as an area
