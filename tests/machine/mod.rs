@@ -48,6 +48,8 @@ pub(crate) static ACTIVE_AREAS: RwLock<()> = RwLock::new(());
 /// A filesystem on loop devices, mounted; undone when dropped.
 pub(crate) struct Mounted {
     pub(crate) root: PathBuf,
+    /// A script that takes back what a mount needed elsewhere, while it is mounted still.
+    pub(crate) undo: String,
     loops: Vec<String>,
     _folder: TempDir,
 }
@@ -55,8 +57,16 @@ pub(crate) struct Mounted {
 impl Mounted {
     /// Makes images of so many MiB each, runs `mkfs` with `$DEV`, `$DEV2` … set, and mounts the first with `options`.
     pub(crate) fn new(images: &[u64], mkfs: &str, mount: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for images");
-        let mut mounted = Self { root: folder.path().join("m"), loops: Vec::new(), _folder: folder };
+        let mounted = Self::made(images, mkfs);
+        mounted.run(Path::new("/"), mount).expect("a filesystem, mounted");
+        mounted
+    }
+
+    /// The same without the mount, which [`Mounted::run`] may try.
+    pub(crate) fn made(images: &[u64], mkfs: &str) -> Self {
+        let folder = tempfile::tempdir_in(disk()).expect("a folder for images");
+        let mut mounted =
+            Self { root: folder.path().join("m"), undo: String::new(), loops: Vec::new(), _folder: folder };
         let dir = mounted._folder.path().to_owned();
         std::fs::create_dir(&mounted.root).expect("a mount point");
         for (index, mib) in images.iter().enumerate() {
@@ -64,8 +74,7 @@ impl Mounted {
             let made = format!("truncate -s {mib}M {0} && losetup -f --show {0}", image.display());
             mounted.loops.push(sh(&made).expect("a loop device"));
         }
-        let script = format!("{}\nM={}\n{mkfs}\n{mount}", mounted.devices(), mounted.root.display());
-        sh(&script).expect("a filesystem, mounted");
+        mounted.run(Path::new("/"), mkfs).expect("a filesystem");
         mounted
     }
 
@@ -91,12 +100,25 @@ impl Drop for Mounted {
         // What a failed test left active or stacked would keep the mount busy.
         let root = self.root.display();
         let _ = sh(&format!("awk -v r={root}/ 'index($1, r) == 1 {{ print $1 }}' /proc/swaps | xargs -r -n1 swapoff"));
+        let _ = self.run(Path::new("/"), &self.undo);
         let _ = sh(&format!("findmnt -Rrno TARGET {root} | tac | xargs -r -n1 umount"));
         for device in &self.loops {
             let detached = sh(&format!("swapoff {device} 2>/dev/null || true; losetup -d {device}"));
             assert!(detached.is_ok() || std::thread::panicking(), "{device} is left attached: {detached:?}");
         }
     }
+}
+
+/// A folder for images: on a disk, whatever `TMPDIR` says.
+///
+/// Pages of an image that lies in tmpfs may be swapped out, to the very area that lies in the image. Then the loop
+/// device waits for a page that only it can write, for ever: seen on Linux 6.18 with memory to spare.
+fn disk() -> PathBuf {
+    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    let kind = |folder: &Path| rustix::fs::statfs(folder).map(|stat| stat.f_type);
+    let folders = [std::env::temp_dir(), PathBuf::from("/var/tmp")];
+    let on_disk = |folder: &PathBuf| kind(folder).is_ok_and(|kind: i64| kind != TMPFS_MAGIC);
+    folders.into_iter().find(on_disk).expect("TMPDIR or /var/tmp is not tmpfs")
 }
 
 /// What swapon(2) answered.
@@ -114,12 +136,10 @@ pub(crate) fn swapon(path: &Path, page_size: u64) -> Answer {
     if let Some(log) = &mut log {
         let _ = log.seek(SeekFrom::End(0));
     }
-    let name = CString::new(path.as_os_str().as_bytes()).expect("a path without a zero byte");
-    // SAFETY: swapon reads the path, a C string that lives until the call returns, and keeps nothing of it.
-    if unsafe { libc::swapon(name.as_ptr(), 0) } != 0 {
-        return Answer::Refused(std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
-    }
-    let active = Active(name);
+    let active = match Active::new(path) {
+        Ok(active) => active,
+        Err(errno) => return Answer::Refused(errno),
+    };
     let real = path.canonicalize().expect("an active area has a name").display().to_string().replace(' ', "\\040");
     let swaps = swaps();
     let line = swaps.lines().find(|line| line.split_whitespace().next() == Some(&real)).unwrap_or("");
@@ -137,7 +157,19 @@ pub(crate) fn swaps() -> String {
 }
 
 /// An area that is switched off when dropped.
-struct Active(CString);
+pub(crate) struct Active(CString);
+
+impl Active {
+    /// Switches an area on; the errno if the kernel refuses.
+    pub(crate) fn new(path: &Path) -> Result<Self, i32> {
+        let name = CString::new(path.as_os_str().as_bytes()).expect("a path without a zero byte");
+        // SAFETY: swapon reads the path, a C string that lives until the call returns, and keeps nothing of it.
+        match unsafe { libc::swapon(name.as_ptr(), 0) } {
+            0 => Ok(Self(name)),
+            _ => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        }
+    }
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
