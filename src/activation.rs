@@ -113,7 +113,7 @@ impl<S: Store> Activation<S> {
             return Ok(Self::begin(profile, area, store));
         };
         if block.bytes() > page.bytes() {
-            return Err(Reason::BlockSizeAbovePageSize { block: block.bytes(), page, certain: true });
+            return Err(Reason::BlockSizeAbovePageSize { block: block.bytes(), page, refused: Some(true) });
         }
         Ok(Self::begin(profile, area, store))
     }

@@ -113,8 +113,12 @@ impl Candidate {
 
     fn large_blocks(&self) -> Option<Reason> {
         let (block, page) = (self.block, self.page_size);
-        let certain = self.release.is_some_and(|release| release >= LARGE_BLOCKS_REFUSED);
-        (block > page.bytes()).then_some(Reason::BlockSizeAbovePageSize { block, page, certain })
+        let refused = match self.release {
+            Some(release) if release >= LARGE_BLOCKS_REFUSED => Some(true),
+            Some(release) if release <= LARGE_BLOCKS_ACCEPTED => Some(false),
+            Some(_) | None => None,
+        };
+        (block > page.bytes()).then_some(Reason::BlockSizeAbovePageSize { block, page, refused })
     }
 }
 
@@ -132,8 +136,10 @@ pub const fn check_flags(flags: u32) -> Result<(), Reason> {
 /// `SWAP_FLAGS_VALID`: priority 0x7fff, PREFER 0x8000, DISCARD 0x10000, DISCARD_ONCE 0x20000, DISCARD_PAGES 0x40000.
 const SWAP_FLAGS_VALID: u32 = 0x7_ffff;
 
-/// The first release read that has the check of `mapping_min_folio_order`; 6.12 does not, those between were not read.
+/// The first release read that has the check of `mapping_min_folio_order`.
 const LARGE_BLOCKS_REFUSED: Release = Release::new(6, 18);
+/// The last release read that has not; those between were not read.
+const LARGE_BLOCKS_ACCEPTED: Release = Release::new(6, 12);
 
 /// The smallest `MAX_SWAPFILES` of any configuration (6.1 with all options: 32 - 4 - 3 - 1 - 1 - 1). With fewer areas
 /// active there is room on every kernel; from here on it depends on how the kernel was built.

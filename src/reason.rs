@@ -107,8 +107,8 @@ pub enum Reason {
         block: Bytes,
         /// The kernel's page size.
         page: PageSize,
-        /// Whether the kernel at hand is known to refuse it: 6.18 does, 6.12 mounts such filesystems and does not.
-        certain: bool,
+        /// Whether the kernel at hand refuses it: 6.18 does, 6.12 mounts such filesystems and does not; `None` between.
+        refused: Option<bool>,
     },
     /// `a_ops->read_folio` is absent: tmpfs, overlayfs.
     #[error("{filesystem} offers swapon no way to read the header page")]

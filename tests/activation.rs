@@ -381,7 +381,7 @@ fn blocks_above_the_page_are_refused_at_once() {
         let area = Area::without_header(Bytes::new(8 << 16), page).expect("two pages at least");
         for profile in [Profile::Bmap { block }, Profile::Btrfs { sector: block }] {
             let refused = Activation::new(profile, &area, Tally).err();
-            let reason = Reason::BlockSizeAbovePageSize { block: block.bytes(), page, certain: true };
+            let reason = Reason::BlockSizeAbovePageSize { block: block.bytes(), page, refused: Some(true) };
             assert_eq!(refused, (!fits).then_some(reason), "{profile:?}");
         }
     }

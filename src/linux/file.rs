@@ -227,9 +227,9 @@ impl OnDisk {
         let totals = Activation::network(area, self.inode.allocated, Tally);
         let totals = totals.map_err(|reason| found.say(For::Both, reason)).ok();
         let serves = match filesystem {
-            "NFS" => network::kernel_has("rpc_clnt_swap_activate"),
+            "NFS" => network::nfs_serves_swap(),
             // A client whose reads are smaller than a page has no `swap_activate`.
-            _ => network::kernel_has("cifs_swap_rw").filter(|serves| !serves || self.reads_whole_pages()),
+            _ => network::smb_serves_swap().filter(|serves| !serves || self.reads_whole_pages()),
         };
         if serves != Some(true) {
             found.say(For::Both, Reason::SwapNotServed { filesystem, certain: serves.is_some() });

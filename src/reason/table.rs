@@ -86,8 +86,12 @@ impl Reason {
             }
             // In 6.1.192, 6.12.117 and mainline, not in 6.18.4: a fix of 2026 that some stable trees carry.
             Self::Encrypted => row("encrypted", Permanent, UNTOLD, SWAPON),
-            Self::BlockSizeAbovePageSize { certain, .. } => {
-                let answer = if *certain { EINVAL } else { UNTOLD };
+            Self::BlockSizeAbovePageSize { refused, .. } => {
+                let answer = match refused {
+                    Some(true) => EINVAL,
+                    Some(false) => ACCEPTS,
+                    None => UNTOLD,
+                };
                 row("block-size-above-page-size", Permanent, answer, SWAPON)
             }
             Self::NoPageRead { .. } => row("no-page-read", Permanent, EINVAL, SWAPON),

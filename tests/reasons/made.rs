@@ -120,7 +120,7 @@ pub(crate) fn rows() -> Vec<Row> {
         // The claims.
         (
             above,
-            R::BlockSizeAbovePageSize { block: bytes(8192), page: PageSize::KIB_4, certain: true },
+            R::BlockSizeAbovePageSize { block: bytes(8192), page: PageSize::KIB_4, refused: Some(true) },
             "block-size-above-page-size",
             Refuse,
             no,

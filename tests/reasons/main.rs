@@ -79,9 +79,10 @@ fn told() -> Vec<Row> {
         (condition(Condition::ACTIVE), R::Active { certain: true }, "active", Retry, busy, true),
         (doubt(Condition::ACTIVE), R::Active { certain: false }, "active", Retry, if_busy, true),
         (condition(Condition::ENCRYPTED), R::Encrypted, "encrypted", Refuse, maybe, true),
-        (large_on(6, 18), above(true), "block-size-above-page-size", Refuse, no, true),
-        (large_on(7, 0), above(true), "block-size-above-page-size", Refuse, no, true),
-        (large_on(6, 12), above(false), "block-size-above-page-size", Refuse, maybe, true),
+        (large_on(6, 18), above(Some(true)), "block-size-above-page-size", Refuse, no, true),
+        (large_on(7, 0), above(Some(true)), "block-size-above-page-size", Refuse, no, true),
+        (large_on(6, 12), above(Some(false)), "block-size-above-page-size", Refuse, ok, true),
+        (large_on(6, 15), above(None), "block-size-above-page-size", Refuse, maybe, true),
         (
             path(Candidate { no_page_read: Some("tmpfs"), ..CLEAN }),
             R::NoPageRead { filesystem: "tmpfs" },
@@ -169,8 +170,8 @@ fn large_on(major: u32, minor: u32) -> Reason {
     path(Candidate { release: Some(Release::new(major, minor)), block: Bytes::new(16384), ..CLEAN })
 }
 
-fn above(certain: bool) -> Reason {
-    Reason::BlockSizeAbovePageSize { block: Bytes::new(16384), page: PageSize::KIB_4, certain }
+fn above(refused: Option<bool>) -> Reason {
+    Reason::BlockSizeAbovePageSize { block: Bytes::new(16384), page: PageSize::KIB_4, refused }
 }
 
 #[test]
