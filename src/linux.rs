@@ -3,6 +3,8 @@
 //! [`examine`] asks everything that a check without side effects may ask: it opens for reading only, writes
 //! nothing, activates nothing, and needs no privilege beyond reading the file. Each source has a file of its own.
 //!
+//! [`prepare`](fn@prepare) and [`convert`] are the only ones that write: a new file that passes, or an old one in place.
+//!
 //! Everything that comes back from an ioctl, from /proc or /sys is a claim of whoever wrote it: sizes are checked,
 //! loops have an end, unknown flag bits refuse.
 
@@ -23,6 +25,7 @@ mod ioctl;
 mod mount;
 mod network;
 mod open;
+mod prepare;
 mod process;
 mod report;
 mod swaps;
@@ -33,6 +36,7 @@ pub use backing::Backing;
 pub use claims::extents;
 pub use error::ExamineError;
 pub use examine::{examine, predict};
+pub use prepare::{Phase, Plan, PrepareError, Progress, convert, prepare};
 pub use report::{Depth, Examination, Judgement, Prediction};
 
 /// The page size of the running kernel; `None` if it is one that no swap header can have.

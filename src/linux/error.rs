@@ -37,7 +37,7 @@ pub(super) fn no_fact(what: &'static str) -> impl Fn(std::io::Error) -> ExamineE
 }
 
 /// The errno in words, without its number.
-fn plain(error: OsError) -> String {
+pub(super) fn plain(error: OsError) -> String {
     let text = std::io::Error::from(error).to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -24,8 +24,18 @@ pub(super) fn extents(
     size: Bytes,
     take: impl FnMut(Result<FileExtent, Reason>) -> Go,
 ) -> rustix::io::Result<()> {
+    extents_between(fd, Bytes::ZERO, size, take)
+}
+
+/// The same from `start` to `end` only; the first and the last may stretch beyond.
+pub(super) fn extents_between(
+    fd: impl AsFd,
+    start: Bytes,
+    end: Bytes,
+    take: impl FnMut(Result<FileExtent, Reason>) -> Go,
+) -> rustix::io::Result<()> {
     let mut call = RawFiemap::new();
-    walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(hand), size, take)
+    walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(hand), start, end, take)
 }
 
 /// Has the dirty pages of a file written back, so that what it holds has a place.
@@ -36,14 +46,15 @@ pub(super) fn sync(fd: impl AsFd) -> rustix::io::Result<()> {
 /// The walk, over whatever answers: asks again where the last answer ended, and ends however that lies.
 fn walk(
     mut ask: impl FnMut(u64, u64, u32, &mut dyn FnMut(&[RawExtent])) -> rustix::io::Result<()>,
-    size: Bytes,
+    start: Bytes,
+    end: Bytes,
     mut take: impl FnMut(Result<FileExtent, Reason>) -> Go,
 ) -> rustix::io::Result<()> {
-    let limit = (size.get() / SMALLEST_BLOCK).saturating_add(2).min(MOST_EXTENTS);
-    let (mut next, mut taken, mut flags, mut over) = (0u64, 0u64, RawFiemap::SYNC, false);
-    while next < size.get() && !over {
+    let limit = (end.get().saturating_sub(start.get()) / SMALLEST_BLOCK).saturating_add(2).min(MOST_EXTENTS);
+    let (mut next, mut taken, mut flags, mut over) = (start.get(), 0u64, RawFiemap::SYNC, false);
+    while next < end.get() && !over {
         let before = next;
-        ask(next, size.get().saturating_sub(next), flags, &mut |answer| {
+        ask(next, end.get().saturating_sub(next), flags, &mut |answer| {
             over = answer.is_empty();
             for raw in answer {
                 taken = taken.saturating_add(1);
@@ -140,7 +151,7 @@ mod tests {
             hand(answer);
             Ok(())
         };
-        let walked = walk(ask, Bytes::new(1 << 20), |claim| {
+        let walked = walk(ask, Bytes::ZERO, Bytes::new(1 << 20), |claim| {
             taken.push(claim);
             Go::On
         });

@@ -1,0 +1,179 @@
+//! The folder of a new file: what a file in it can never be, told before anything is written.
+//!
+//! The facts are those of the folder's filesystem, and the reasons those that the finished file would be refused for.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
+use rustix::io::Errno as OsError;
+
+use super::error::{PrepareError, failed};
+use crate::candidate::{Candidate, Condition, Kind};
+use crate::linux::error::{ExamineError, fact, no_fact};
+use crate::linux::filesystem::{Way, way};
+use crate::linux::inode::Inode;
+use crate::linux::mount::Mount;
+use crate::linux::{btrfs, f2fs, mount, swaps};
+use crate::model::Model;
+use crate::reason::{Class, Reason};
+use crate::release::Release;
+use crate::unit::{Bytes, PageSize};
+
+/// An open folder, and the name of a file to be made in it.
+pub(super) struct Folder {
+    pub(super) fd: File,
+    pub(super) name: OsString,
+    inode: Inode,
+    mount: Option<Mount>,
+    pub(super) way: Way,
+    /// The filesystem's block size.
+    pub(super) block: Bytes,
+}
+
+impl Folder {
+    /// Opens the folder of a path.
+    ///
+    /// # Errors
+    /// The path names no file; something of that name is there; the folder cannot be opened or looked at.
+    pub(super) fn of(path: &Path) -> Result<Self, PrepareError> {
+        let name = path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/"));
+        let name = name.map(OsStr::to_owned).ok_or(PrepareError::NoName)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = File::from(rustix::fs::open(parent, flags, Mode::empty()).map_err(failed("open the folder"))?);
+        // A symlink that leads nowhere is something too: no new file goes through it.
+        match rustix::fs::statat(&fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => return Err(PrepareError::Exists),
+            Err(OsError::NOENT) => (),
+            Err(error) => return Err(failed("look the name up")(error)),
+        }
+        let inode = Inode::of(&fd).map_err(fact("the folder's attributes"))?;
+        let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
+        let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+        let block = rustix::fs::fstatfs(&fd).map_err(fact("the filesystem's block size"))?.f_bsize;
+        let block = Bytes::new(u64::try_from(block).unwrap_or(0));
+        Ok(Self { fd, name, inode, mount, way, block })
+    }
+
+    /// Says no where every file of this folder would be refused, in the order in which an examination would.
+    pub(super) fn check(&self, model: Model, page_size: PageSize) -> Result<(), PrepareError> {
+        let mut first = None;
+        let mut say = |reason: Reason| {
+            if first.is_none() && reason.class() != Class::Warning {
+                first = Some(reason);
+            }
+        };
+        match self.way {
+            Way::Unknown(filesystem) => say(Reason::FilesystemUnknown { filesystem }),
+            Way::Network(filesystem) => say(Reason::Network { filesystem }),
+            Way::Iomap
+            | Way::Xfs
+            | Way::Btrfs
+            | Way::F2fs
+            | Way::Bmap(_)
+            | Way::ServedBmap
+            | Way::NoPageRead(_)
+            | Way::NoBlockMap(_) => (),
+        }
+        self.candidate(page_size)?.judge(&mut say);
+        match self.way {
+            Way::NoBlockMap(filesystem) => say(Reason::NoBlockMap { filesystem }),
+            Way::Btrfs => self.btrfs(model, &mut say)?,
+            Way::Iomap if model == Model::File && self.mount.as_ref().is_some_and(Mount::journals_data) => {
+                say(Reason::JournaledData);
+            }
+            Way::F2fs if model == Model::File || self.mount.as_ref().is_some_and(f2fs::is_log_structured) => {
+                say(Reason::LogStructured { filesystem: "f2fs" });
+            }
+            Way::Bmap(_) if model == Model::File => {
+                say(Reason::FilesystemUnknown { filesystem: "writes through a filesystem that has only bmap" });
+            }
+            Way::ServedBmap => say(match model {
+                Model::Bio => Reason::UserSpaceServer,
+                Model::File => Reason::FilesystemUnknown { filesystem: "writes through FUSE" },
+            }),
+            Way::Iomap
+            | Way::Xfs
+            | Way::F2fs
+            | Way::Bmap(_)
+            | Way::Unknown(_)
+            | Way::Network(_)
+            | Way::NoPageRead(_) => (),
+        }
+        first.map_or(Ok(()), |why| Err(PrepareError::Refused { model, why }))
+    }
+
+    /// A new file here, as swapon(2) would meet it.
+    fn candidate(&self, page_size: PageSize) -> Result<Candidate, ExamineError> {
+        let mount = self.mount.as_ref();
+        // A read-only btrfs subvolume shows in no mount option.
+        let denied = rustix::fs::accessat(&self.fd, c".", Access::WRITE_OK, AtFlags::empty()) == Err(OsError::ROFS);
+        let mut conditions = Condition::empty();
+        conditions.set(Condition::FILESYSTEM_READ_ONLY, mount.is_some_and(Mount::is_filesystem_read_only));
+        conditions.set(Condition::MOUNT_READ_ONLY, denied || mount.is_some_and(Mount::is_mount_read_only));
+        conditions.set(Condition::ENCRYPTED, self.inode.encrypted);
+        let block = match self.way {
+            Way::Iomap | Way::Xfs => self.block,
+            Way::Btrfs
+            | Way::F2fs
+            | Way::Bmap(_)
+            | Way::ServedBmap
+            | Way::Network(_)
+            | Way::NoPageRead(_)
+            | Way::NoBlockMap(_)
+            | Way::Unknown(_) => Bytes::ZERO,
+        };
+        Ok(Candidate {
+            kind: Kind::RegularFile,
+            release: Release::running(),
+            page_size,
+            conditions,
+            unknown: Condition::empty(),
+            active_areas: swaps::look(&self.inode).map_err(no_fact("/proc/swaps"))?.areas,
+            holder: None,
+            block,
+            no_page_read: if let Way::NoPageRead(filesystem) = self.way { Some(filesystem) } else { None },
+        })
+    }
+
+    fn btrfs(&self, model: Model, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
+        let volume = btrfs::volume(&self.fd).map_err(fact("what this btrfs says of itself"))?;
+        if let Some(holder) = volume.busy {
+            say(Reason::Busy { holder });
+        }
+        if model == Model::File {
+            say(Reason::TransactionPerWrite { filesystem: "btrfs" });
+        }
+        match volume.placement {
+            // Where the data will be is only known when it is there: the finished file is asked.
+            Ok(()) | Err(Reason::PlacementUnknown) => (),
+            Err(why) => say(why),
+        }
+        Ok(())
+    }
+
+    /// Says no where less is free than the file takes, so that most of what would fail on the way does at once.
+    pub(super) fn check_space(&self, needed: Bytes) -> Result<(), PrepareError> {
+        let mut looks = 0u32;
+        loop {
+            let state = rustix::fs::fstatvfs(&self.fd).map_err(fact("the free space"))?;
+            // What is kept for root counts: whether it is for us, the filesystem says.
+            let free = Bytes::new(state.f_bfree.saturating_mul(state.f_frsize));
+            looks = looks.saturating_add(1);
+            if free >= needed {
+                return Ok(());
+            } else if looks >= LOOKS {
+                return Err(PrepareError::NoSpace { needed, free });
+            }
+            // XFS gives back later what was removed just now; asking pushes it.
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(40);
