@@ -34,6 +34,8 @@ mod setup;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use judge::{Outcome, judge};
@@ -51,15 +53,28 @@ fn predictions_are_what_the_kernel_answers() {
     let run = Run::from_environment();
     println!("seed {}, about {} files", run.seed, run.files);
     let shares: u64 = SET_UPS.iter().filter(|row| is_known(row)).map(|row| row.share).sum();
-    let (mut rows, mut failures) = (Vec::new(), Vec::new());
-    for row in SET_UPS.iter().filter(|row| run.only.as_ref().is_none_or(|(name, _)| name == row.name)) {
-        let begun = Instant::now();
-        let files = (run.files * row.share).div_ceil(shares);
-        if let Some(tally) = run.set_up(row, files, &mut failures) {
-            println!("{}: {:.1} s", row.name, begun.elapsed().as_secs_f32());
-            rows.push((row, tally));
+    let chosen: Vec<&SetUp> =
+        SET_UPS.iter().filter(|row| run.only.as_ref().is_none_or(|(name, _)| name == row.name)).collect();
+    let (rows, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    // Most of the time passes in swapoff, which waits for all processors: two set-ups at once wait together.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(row) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (begun, mut failed) = (Instant::now(), Vec::new());
+            let files = (run.files * row.share).div_ceil(shares);
+            if let Some(tally) = run.set_up(row, files, &mut failed) {
+                println!("{}: {:.1} s", row.name, begun.elapsed().as_secs_f32());
+                rows.lock().expect("no set-up has panicked").push((*row, tally));
+            }
+            failures.lock().expect("no set-up has panicked").append(&mut failed);
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let (mut rows, mut failures) = (rows.into_inner().expect("rows"), failures.into_inner().expect("failures"));
+    rows.sort_by_key(|(row, _)| SET_UPS.iter().position(|other| other.name == row.name));
     let release = sh("uname -r").expect("a kernel release");
     let listed: Vec<(&str, Tally)> = rows.iter().map(|(row, tally)| (row.name, *tally)).collect();
     println!("\n{}", table(&listed, &release, run.seed));

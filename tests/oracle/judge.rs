@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
-use swap_dio::linux::{Depth, Examination, Judgement, examine};
+use swap_dio::linux::{Depth, Examination, ExamineError, Judgement, examine};
 use swap_dio::{PageCount, PageSize, Reason, Verdict};
 
 use crate::machine::{Answer, swapon};
@@ -40,8 +42,7 @@ pub(crate) enum Extents {
 pub(crate) fn judge(path: &Path, page_size: PageSize, device: Option<u64>) -> Case {
     // The rule of blocks looks as swapon(8) does, before anybody syncs the file; we sync it before the peer may.
     let blocks = device.is_some() || has_blocks(path);
-    let first = examine(path, Depth::First);
-    let all = examine(path, Depth::All);
+    let (first, all) = looked_at(path);
     let header = has_header(path, page_size, device);
     let extents = device.is_some() || has_extents(path);
     let peers = Peers { st_blocks: header && blocks, fiemap: header && extents };
@@ -52,6 +53,28 @@ pub(crate) fn judge(path: &Path, page_size: PageSize, device: Option<u64>) -> Ca
     };
     Case { answer, outcome, peers, extents }
 }
+
+/// A short look and a full one; again while somebody else's area, whose name leads nowhere, puts every file in doubt.
+fn looked_at(path: &Path) -> (Looked, Looked) {
+    loop {
+        let both = (examine(path, Depth::First), examine(path, Depth::All));
+        let doubted = |looked: &Looked| {
+            let reason = looked.as_ref().ok().and_then(|found| found.bio.reasons().first());
+            matches!(reason, Some(Reason::Active { certain: false }))
+        };
+        let wait = doubted(&both.0) || doubted(&both.1);
+        if !wait || PATIENCE.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            return both;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+type Looked = Result<Examination, ExamineError>;
+
+/// So many pauses in a run, for all files together: an area that stays must not hold it up for ever.
+static PATIENCE: AtomicI32 = AtomicI32::new(6000);
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn compare(first: &Examination, all: &Examination, answer: &Answer) -> (Outcome, Extents) {
     let disagrees = |what: &str| (Outcome::Disagrees(format!("{what}: {}", Told(first))), Extents::None);

@@ -53,13 +53,14 @@ pub(crate) fn table(rows: &[(&str, Tally)], release: &str, seed: u64) -> String 
     let mut total = Tally::default();
     rows.iter().for_each(|(_, tally)| total.add(tally));
     let mut text = format!("Linux {release}, seed {seed}\n\n");
-    text += "| set-up | files | accepted | swap-dio | st_blocks | FIEMAP | not foretold | extents compared | not foretold |\n";
+    text += "| set-up | files | accepted | st_blocks | FIEMAP | swap-dio | not foretold | extents compared | not foretold |\n";
     text += "| --- | --: | --: | --: | --: | --: | --: | --: | --: |\n";
     for (name, tally) in rows.iter().copied().chain([("**all**", total)]) {
-        let percent = |part: u64| percent(part, tally.files);
         let Tally { files, accepted, ours, st_blocks, fiemap, unsaid, extents, extents_unsaid, .. } = tally;
-        let (ours, st_blocks, fiemap) = (percent(ours), percent(st_blocks), percent(fiemap));
-        let line = format!("| {name} | {files} | {accepted} | {ours} | {st_blocks} | {fiemap} | {unsaid} | ");
+        // Ours is the share of what was foretold: what was not is counted beside it. The peers answer always.
+        let ours = percent(ours, files - unsaid);
+        let (st_blocks, fiemap) = (percent(st_blocks, files), percent(fiemap, files));
+        let line = format!("| {name} | {files} | {accepted} | {st_blocks} | {fiemap} | {ours} | {unsaid} | ");
         let _ = writeln!(text, "{line}{extents} | {extents_unsaid} |");
     }
     text
