@@ -29,6 +29,7 @@ mod prepare;
 mod process;
 mod report;
 mod swaps;
+mod through;
 mod walk;
 mod xfs;
 

@@ -127,6 +127,9 @@ pub enum Reason {
         /// The page size that was looked for.
         page_size: PageSize,
     },
+    /// The first page cannot be read: the device fails, or its checksum does.
+    #[error("the first page cannot be read")]
+    HeaderUnreadable,
     /// `SWAP-SPACE`: the format of before 1998, no longer accepted.
     #[error("the swap signature is the obsolete SWAP-SPACE, only SWAPSPACE2 is accepted")]
     HeaderObsolete,

@@ -16,11 +16,10 @@ use super::ioctl::loop_backing;
 use super::open::open;
 use super::report::{Collector, Depth, For, Judgement, UNKNOWN};
 use super::walk::Walk;
-use super::{error::ExamineError, mount};
+use super::{error::ExamineError, mount, through};
 use crate::activation::Profile;
 use crate::extent::DeviceId;
 use crate::header::Area;
-use crate::reason::Reason;
 use crate::unit::PageSize;
 
 /// The file under a loop device, judged by the file model.
@@ -66,24 +65,13 @@ impl Backing {
         let mount = mount::of(&inode).ok().flatten();
         let way = mount.as_ref().map_or(Way::Unknown(UNKNOWN), way);
         let mut found = Collector::new(depth);
-        match way {
-            Way::Btrfs => found.say(For::File, Reason::TransactionPerWrite { filesystem: "btrfs" }),
-            Way::Network(filesystem) => found.say(For::File, Reason::Network { filesystem }),
-            Way::NoPageRead(filesystem) | Way::NoBlockMap(filesystem) => {
-                found.say(For::File, Reason::NoBlockMap { filesystem });
-            }
-            Way::F2fs => found.say(For::File, Reason::LogStructured { filesystem: "f2fs" }),
-            Way::ServedBmap => found.say(For::File, Reason::UserSpaceServer),
-            Way::Bmap(filesystem) | Way::Unknown(filesystem) => {
-                found.say(For::File, Reason::FilesystemUnknown { filesystem });
-            }
-            Way::Iomap | Way::Xfs => {
-                let claims = Claims::of(&file, &inode, way).map_err(ExamineError::Open)?;
-                let area = Area::without_header(inode.size, page_size);
-                if let Ok(area) = area {
-                    let walk = Walk { file: &file, claims: &claims, area: &area };
-                    walk.judge(Profile::Iomap { device: DeviceId::MAIN }, &mut found)?;
-                }
+        let reasons = [through::filesystem(way), through::inode(&inode, mount.as_ref(), page_size)];
+        reasons.into_iter().flatten().for_each(|reason| found.say(For::File, reason));
+        if matches!(way, Way::Iomap | Way::Xfs) {
+            let claims = Claims::of(&file, &inode, way).map_err(ExamineError::Open)?;
+            if let Ok(area) = Area::without_header(inode.size, page_size) {
+                let walk = Walk { file: &file, claims: &claims, area: &area };
+                walk.judge(Profile::Iomap { device: DeviceId::MAIN }, &mut found)?;
             }
         }
         Ok((mount.map_or_else(|| UNKNOWN.to_owned(), |mount| mount.kind), Some(found.into_file())))

@@ -18,7 +18,7 @@ use super::backing::Backing;
 use super::error::{ExamineError, fact, no_fact};
 use super::inode::{Device, Inode};
 use super::ioctl::device_size;
-use super::open::{open, read_start};
+use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For};
 use super::{mount, swaps};
 use crate::activation::Activation;
@@ -50,8 +50,8 @@ pub(super) fn examine(
     }
     candidate.judge(|reason| found.say(For::Both, reason));
 
-    let start = read_start(&file)?;
-    let totals = Header::read(&start, page_size).and_then(|header| {
+    let totals = start_of(&file)?.and_then(|start| {
+        let header = Header::read(&start, page_size)?;
         let area = header.area(header::Backing::BlockDevice, size, MAXIMUM_PAGES)?;
         found.advise(&inode);
         if let Some(warning) = area.truncated() {

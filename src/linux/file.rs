@@ -12,14 +12,13 @@ use super::error::{ExamineError, fact, no_fact};
 use super::filesystem::{Way, way};
 use super::inode::Inode;
 use super::mount::Mount;
-use super::open::{open, read_start};
+use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, f2fs, mount, network, process};
+use super::{btrfs, f2fs, mount, network, process, through};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
-use crate::feature::DirectIo;
 use crate::header::{Area, Backing, Header, MAXIMUM_PAGES};
 use crate::map::Tally;
 use crate::reason::{Holder, Reason};
@@ -62,9 +61,9 @@ pub(super) fn examine(
     candidate.judge(|reason| found.say(For::Both, reason));
 
     let may_read = !found.is_settled() && on_disk.may_be_read(way);
-    let start = if may_read { read_start(&on_disk.file)? } else { Vec::new() };
+    let start = if may_read { Some(start_of(&on_disk.file)?) } else { None };
     // A header that was not read is not missing.
-    let area = if may_read { on_disk.area(&start, &mut found) } else { None };
+    let area = start.and_then(|start| on_disk.area(&start, &mut found));
     let counted = match area.filter(|_| !found.is_settled()) {
         Some(area) => on_disk.extents(way, &area, &mut found)?,
         None => None,
@@ -143,8 +142,8 @@ impl OnDisk {
     }
 
     /// The area that the header claims; without a header, for a full list, the area that the file could hold.
-    fn area(&self, start: &[u8], found: &mut Collector) -> Option<Area> {
-        let header = Header::read(start, self.page_size);
+    fn area(&self, start: &Result<Vec<u8>, Reason>, found: &mut Collector) -> Option<Area> {
+        let header = start.as_deref().map_err(|reason| *reason).and_then(|start| Header::read(start, self.page_size));
         match header.and_then(|header| header.area(Backing::RegularFile, self.inode.size, MAXIMUM_PAGES)) {
             Ok(area) => {
                 found.advise(&self.inode);
@@ -162,11 +161,7 @@ impl OnDisk {
 
     /// What only extents show; the counts of the kernel's walk, if it can be foretold.
     fn extents(&self, way: Way, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
-        if self.inode.journaled || self.mount.as_ref().is_some_and(Mount::journals_data) {
-            found.say(For::File, Reason::JournaledData);
-        } else if self.inode.direct_io == DirectIo::Unsupported {
-            found.say(For::File, Reason::NoDirectIo);
-        } else if let Err(reason) = self.inode.direct_io.fits(self.page_size) {
+        if let Some(reason) = through::inode(&self.inode, self.mount.as_ref(), self.page_size) {
             found.say(For::File, reason);
         }
         match way {
@@ -190,6 +185,12 @@ impl OnDisk {
         }
     }
 
+    fn through(way: Way, found: &mut Collector) {
+        if let Some(reason) = through::filesystem(way) {
+            found.say(For::File, reason);
+        }
+    }
+
     fn claims(&self, way: Way) -> Result<Claims, ExamineError> {
         Claims::of(&self.file, &self.inode, way).map_err(fact("where its extents lie"))
     }
@@ -205,7 +206,7 @@ impl OnDisk {
             busy: volume.busy,
         };
         inode.judge(|reason| found.say(For::Both, reason));
-        found.say(For::File, Reason::TransactionPerWrite { filesystem: "btrfs" });
+        Self::through(Way::Btrfs, found);
         let claims = self.claims(Way::Btrfs)?;
         // Without the chunk tree, addresses are btrfs's own, not the device's. Chunks are laid in whole pages on both
         // sides, so whole pages are counted right; where extents break is not, and nothing is said of it.
@@ -248,14 +249,14 @@ impl OnDisk {
 
     /// f2fs: what it could move is foretold where it has room to.
     fn f2fs(&self, area: &Area, found: &mut Collector) -> Result<Option<Counted>, ExamineError> {
-        let log_structured = Reason::LogStructured { filesystem: "f2fs" };
         let Some(mount) = &self.mount else { return Ok(None) };
         if f2fs::is_log_structured(mount) {
             // On a device with zones 6.18 goes on, and what it finds there shows only when it is tried.
             let unknown = Reason::FilesystemUnknown { filesystem: "f2fs on a zoned device" };
+            let log_structured = Reason::LogStructured { filesystem: "f2fs" };
             found.say(For::Both, if f2fs::may_be_zoned(mount) { unknown } else { log_structured });
         } else {
-            found.say(For::File, log_structured);
+            Self::through(Way::F2fs, found);
         }
         if self.inode.compressed {
             found.say(For::Both, Reason::CompressedFile);
@@ -290,14 +291,10 @@ impl OnDisk {
         };
         let walk = Walk { file: &self.file, claims: &claims, area };
         let totals = walk.judge(Profile::Bmap { block }, found)?;
-        let filesystem = match way {
-            Way::ServedBmap => {
-                found.say(For::Bio, Reason::UserSpaceServer);
-                "writes through FUSE"
-            }
-            _ => "writes through a filesystem that has only bmap",
-        };
-        found.say(For::File, Reason::FilesystemUnknown { filesystem });
+        if way == Way::ServedBmap {
+            found.say(For::Bio, Reason::UserSpaceServer);
+        }
+        Self::through(way, found);
         Ok(totals.map(Counted::exact))
     }
 }

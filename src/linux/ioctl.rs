@@ -2,13 +2,13 @@
 //!
 //! Each is a plain struct that the kernel fills. The layouts are UAPI, checked at compile time.
 //!
-//! Source: Linux v6.18, `include/uapi/linux/{fs,fiemap,btrfs,loop}.h`; `fs/xfs/libxfs/xfs_fs.h`.
+//! Source: Linux v6.18, `include/uapi/linux/{fs,fiemap,btrfs,loop,f2fs}.h`; `fs/xfs/libxfs/xfs_fs.h`.
 #![allow(unsafe_code)] // rustix leaves these ioctls to its callers; every block carries its proof.
 
 use std::os::fd::AsFd;
 
 use rustix::io::{Errno, Result};
-use rustix::ioctl::{Getter, Opcode, Updater, ioctl, opcode};
+use rustix::ioctl::{Getter, Opcode, Setter, Updater, ioctl, opcode};
 
 /// One extent of a FIEMAP answer (`struct fiemap_extent`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -189,6 +189,12 @@ pub(super) fn loop_backing(fd: impl AsFd) -> Result<(u64, u64)> {
     unsafe { ioctl(fd, Getter::<LOOP_STATUS, [u64; 29]>::new()) }.map(|words| (words[0], words[1]))
 }
 
+/// Has f2fs keep a file's blocks where they are, and give it whole sections from now on.
+pub(super) fn pin_file(fd: impl AsFd) -> Result<()> {
+    // SAFETY: F2FS_IOC_SET_PIN_FILE reads one u32.
+    unsafe { ioctl(fd, Setter::<PIN_FILE, u32>::new(1)) }
+}
+
 /// The size of a block device in bytes.
 pub(super) fn device_size(fd: impl AsFd) -> Result<u64> {
     // SAFETY: BLKGETSIZE64 writes one u64, though its number was made with size_t.
@@ -203,6 +209,7 @@ const FIBMAP: Opcode = opcode::none(0, 1);
 const FIGETBSZ: Opcode = opcode::none(0, 2);
 const FSGETXATTR: Opcode = opcode::read::<[u8; 28]>(b'X', 31);
 const XFS_GEOMETRY: Opcode = opcode::read::<[u8; 256]>(b'X', 126);
+const PIN_FILE: Opcode = opcode::write::<u32>(0xf5, 13);
 const LOOP_STATUS: Opcode = 0x4c05; // older than the scheme of the others
 const DEVICE_SIZE: Opcode = opcode::read::<usize>(0x12, 114);
 

@@ -8,6 +8,7 @@ use rustix::io::Errno as OsError;
 
 use super::error::{ExamineError, fact, no_fact};
 use super::inode::Inode;
+use crate::reason::Reason;
 
 /// Opens for reading, without waiting for a FIFO's writer and without stamping the access time if allowed; what was
 /// opened is what was looked up.
@@ -42,4 +43,13 @@ pub(super) fn read_start(file: &File) -> Result<Vec<u8>, ExamineError> {
     }
     start.truncate(filled);
     Ok(start)
+}
+
+/// The same for an examination: a page that cannot be read is a reason, since swapon reads it too.
+pub(super) fn start_of(file: &File) -> Result<Result<Vec<u8>, Reason>, ExamineError> {
+    match read_start(file) {
+        Ok(start) => Ok(Ok(start)),
+        Err(ExamineError::Fact { error: OsError::IO, .. }) => Ok(Err(Reason::HeaderUnreadable)),
+        Err(error) => Err(error),
+    }
 }

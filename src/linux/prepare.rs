@@ -28,6 +28,7 @@ pub use progress::{Phase, Progress};
 
 use super::error::ExamineError;
 use super::examine::examine;
+use super::inode::{Device, Inode};
 use super::report::{Depth, Examination};
 use crate::header::{Endian, Label, NewHeader};
 use crate::model::Model;
@@ -108,9 +109,12 @@ pub fn prepare(
     mut progress: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Examination, PrepareError> {
     let page_size = super::page_size().ok_or(ExamineError::PageSize)?;
-    let (header, size) = plan.format(page_size)?;
+    plan.format(page_size)?; // a size that is none, before the path is looked at
     let folder = Folder::of(path)?;
     folder.check(plan.model, page_size)?;
+    let plan = Plan { size: folder.whole_units(plan.size, page_size), ..*plan };
+    let (header, size) = plan.format(page_size)?;
+    draft::clear_remains(&folder.fd, &folder.name, page_size)?;
     folder.check_space(size)?;
 
     let mut watch = Watch::new(size, &mut progress);
@@ -139,18 +143,21 @@ pub fn prepare(
 
     let published = draft.publish(&folder.name)?;
     // From here on it is a finished area: stopping would gain nothing.
-    let found = verify(path, plan.model, true);
+    let found = verify(path, plan.model, inode.identity, true);
     if found.is_err() {
         published.withdraw();
     }
     found
 }
 
-/// Examines the finished file by its name; what passes by itself is given a moment.
-fn verify(path: &Path, model: Model, is_new: bool) -> Result<Examination, PrepareError> {
+/// Examines the finished file by its name, which must still lead to it; what passes by itself is given a moment.
+fn verify(path: &Path, model: Model, file: (Device, u64), is_new: bool) -> Result<Examination, PrepareError> {
     let mut tries = 0u32;
     loop {
         let found = examine(path, Depth::All)?;
+        if !Inode::at(path).is_ok_and(|named| named.identity == file) {
+            return Err(ExamineError::Replaced.into());
+        }
         let reasons = judgement(&found, model).reasons();
         // A file that was made in this call is no area that was active before, whatever /proc/swaps leaves open.
         let is_ours = |why: &&Reason| !(is_new && matches!(why, Reason::Active { certain: false }));

@@ -53,8 +53,10 @@ fn look_once(inode: &Inode) -> std::io::Result<Swaps> {
             (Ok(other), Kind::RegularFile, false) if other.is_as_large(entry.size) => {
                 is_active |= other.identity == inode.identity;
             }
-            // The name leads nowhere, or to something that cannot be this area.
-            (_, Kind::BlockDevice, true) | (_, Kind::RegularFile, false) => doubt = true,
+            // The name leads nowhere, or to something that cannot be this area: the file at hand may be, if it is as
+            // large. A device is as large as it is, whatever its header claims.
+            (_, Kind::BlockDevice, true) => doubt = true,
+            (_, Kind::RegularFile, false) => doubt |= inode.is_as_large(entry.size),
             (_, Kind::BlockDevice | Kind::RegularFile | Kind::Directory | Kind::Special(_), _) => (),
         }
     }
@@ -69,12 +71,14 @@ pub(super) fn active_devices() -> std::io::Result<Vec<super::inode::Device>> {
 }
 
 impl Inode {
+    /// Whether a file can be an active area of so many usable bytes; one whose size cannot be read may be any.
     fn is_as_large(&self, size: Bytes) -> bool {
-        self.kind == Kind::RegularFile && self.size >= size
+        self.kind == Kind::RegularFile && (self.size > size || size == UNREADABLE)
     }
 }
 
 const SECOND_LOOKS: u32 = 2;
+const UNREADABLE: Bytes = Bytes::new(u64::MAX);
 
 struct Entry {
     path: PathBuf,
@@ -103,7 +107,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let path = PathBuf::from(unescape(columns.next()?));
     let is_partition = columns.next() == Some(b"partition");
     let kib = columns.next().and_then(|size| std::str::from_utf8(size).ok()?.parse::<u64>().ok());
-    Some(Entry { path, is_partition, size: Bytes::new(kib.unwrap_or(u64::MAX).saturating_mul(1024)) })
+    Some(Entry { path, is_partition, size: kib.map_or(UNREADABLE, |kib| Bytes::new(kib.saturating_mul(1024))) })
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl Reason {
             | Self::Dax
             | Self::HeaderMissing { .. }
             | Self::HeaderObsolete
+            | Self::HeaderUnreadable
             | Self::HeaderPageSize { .. }
             | Self::HibernationImage { .. }
             | Self::HeaderVersion { .. }

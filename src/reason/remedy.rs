@@ -43,6 +43,7 @@ impl Reason {
             Self::PlacementUnknown => "look again as root",
             Self::BlockSizeAbovePageSize { .. } => "make the filesystem, or the device, with blocks of at most a page",
             Self::Dax => "chattr -x FILE, and mount without dax=always",
+            Self::HeaderUnreadable => "dmesg may say why; put it on another device",
             Self::HeaderMissing { .. }
             | Self::HeaderObsolete
             | Self::HeaderPageSize { .. }

@@ -98,6 +98,7 @@ impl Reason {
             Self::Dax => row("dax", Permanent, EINVAL, SWAPON),
 
             // The header.
+            Self::HeaderUnreadable => row("header-unreadable", Permanent, refuses(Errno::EIO), SWAPON),
             Self::HeaderMissing { .. } => row("header-missing", Permanent, EINVAL, HEADER),
             Self::HeaderObsolete => row("header-version", Permanent, EINVAL, HEADER),
             Self::HeaderPageSize { .. } => row("header-page-size", Permanent, EINVAL, HEADER),

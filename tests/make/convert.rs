@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::FallocateFlags;
 use swap_dio::Verdict;
 use swap_dio::linux::{Depth, examine};
 
@@ -266,4 +267,42 @@ fn convert(path: &Path) -> std::process::Child {
     let mut command = Command::new(program());
     command.arg(path).arg("--convert").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("make starts")
+}
+
+/// Somebody who owns the folder exchanges the name while root converts: what is no swap area is never written to.
+#[test]
+fn a_name_that_is_exchanged_meanwhile_harms_nobody() {
+    let _shared = ACTIVE_AREAS.read();
+    let (_, mkfs, tool) = EXT4;
+    let Some(fs) = mounted(320, mkfs, tool) else { return };
+    let victim = fs.root.join("victim");
+    std::fs::write(&victim, "precious\n").expect("a file of somebody's");
+    let (area, kept, link) = (area(&fs, "f", 8), fs.root.join("kept"), fs.root.join("link"));
+    std::os::unix::fs::symlink(&victim, &link).expect("a symlink");
+    let file = std::fs::OpenOptions::new().write(true).open(&area).expect("the area");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let (mut met, mut harmed) = (0, Vec::new());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::rename(&area, &kept).and_then(|()| std::fs::rename(&link, &area));
+                std::thread::sleep(Duration::from_micros(300));
+                let _ = std::fs::rename(&area, &link).and_then(|()| std::fs::rename(&kept, &area));
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        });
+        for _ in 0..40 {
+            let output = make(&area, &["--convert"]);
+            met += u32::from(!output.status.success());
+            harmed.extend(std::fs::read(&victim).ok().filter(|bytes| bytes != b"precious\n").map(|_| output));
+            // Something to convert again; by the descriptor, since the name may lead to the victim just now.
+            for flags in [FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, FallocateFlags::empty()] {
+                let _ = rustix::fs::fallocate(&file, flags, 4 << 20, 1 << 20);
+            }
+        }
+        // Nothing above panics: the other thread would go on for ever.
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(harmed.is_empty(), "{harmed:?}");
+    assert!(met > 0, "the exchange was never met");
 }

@@ -153,11 +153,11 @@ pub(crate) const SET_UPS: &[SetUp] = &[
         can: EXT4.union(Can::LARGE), ..ROW },
     SetUp { name: "f2fs-lfs", kind: "f2fs", images: &[256], old: 110, mkfs: "mkfs.f2fs -q $DEV", mount: "mount -o mode=lfs $DEV $M", tools: &["mkfs.f2fs"],
         can: EXT4, share: 1, ..ROW },
-    // A server must run here.
+    // Needs a server on this machine: rpc.nfsd, rpc.mountd and rpcbind, and the exports' table.
     SetUp { name: "nfs", kind: "nfs", old: 0, mkfs: "mkfs.ext4 -q -b 4096 $DEV", mount: NFS3, undo: NFS_UNDO, tools: NFS_TOOLS, folder: "n",
-        can: Can::DIRECT, share: 1, ..ROW },
+        can: Can::DIRECT, share: 1, optional: true, ..ROW },
     SetUp { name: "nfs4", kind: "nfs4", old: 0, mkfs: "mkfs.ext4 -q -b 4096 $DEV", mount: NFS4, undo: NFS_UNDO, tools: NFS_TOOLS, folder: "n",
-        can: Can::DIRECT.union(Can::ALLOCATE), share: 1, ..ROW },
+        can: Can::DIRECT.union(Can::ALLOCATE), share: 1, optional: true, ..ROW },
 ];
 
 /// Whether this kernel knows the filesystem, once its module is loaded.

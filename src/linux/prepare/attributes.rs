@@ -1,5 +1,6 @@
 //! What an empty file must be before it gets its first block: owner only, not copied on write, not compressed, its
-//! data not journaled. A new file has the flags of its folder; each is set, and read back.
+//! data not journaled, on f2fs pinned to whole sections. A new file has the flags of its folder; each is set, and read
+//! back.
 //!
 //! Source: Linux v6.18, `fs/btrfs/ioctl.c:btrfs_fileattr_set` (NOCOW only while the file is empty, never with
 //! compression), `fs/ext4/ext4.h:EXT4_FL_INHERITED`.
@@ -12,6 +13,8 @@ use super::error::{PrepareError, failed};
 use crate::linux::error::fact;
 use crate::linux::filesystem::Way;
 use crate::linux::inode::Inode;
+use crate::linux::ioctl::pin_file;
+use crate::linux::through;
 use crate::model::Model;
 use crate::reason::Reason;
 use crate::unit::PageSize;
@@ -35,6 +38,9 @@ pub(super) fn settle(file: &File, way: Way, model: Model, page_size: PageSize) -
         // Not everybody may: whether it went is read back, and has a reason of its own.
         let _ = change(file, IFlags::empty(), IFlags::JOURNALING);
     }
+    if way == Way::F2fs {
+        pin_file(file).map_err(failed("pin it (f2fs)"))?;
+    }
     let inode = read(file)?;
     if way == Way::Btrfs && !inode.no_cow {
         return Err(PrepareError::NotKept { flag: "+C" });
@@ -50,24 +56,13 @@ pub(super) fn settle(file: &File, way: Way, model: Model, page_size: PageSize) -
 
 /// Why no file like this can serve: what shows in an empty file, and not in its folder.
 fn unfit(inode: &Inode, model: Model, page_size: PageSize) -> Option<Reason> {
-    use crate::feature::DirectIo;
     if inode.encrypted {
         return Some(Reason::Encrypted);
     }
     if inode.dax {
         return Some(Reason::Dax);
     }
-    if model == Model::Bio {
-        return None;
-    }
-    if inode.journaled {
-        return Some(Reason::JournaledData);
-    }
-    match inode.direct_io {
-        DirectIo::Unsupported => Some(Reason::NoDirectIo),
-        DirectIo::Unknown => None,
-        DirectIo::Aligned { .. } => inode.direct_io.fits(page_size).err(),
-    }
+    if model == Model::Bio { None } else { through::inode(inode, None, page_size) }
 }
 
 fn read(file: &File) -> Result<Inode, PrepareError> {

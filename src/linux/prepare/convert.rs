@@ -10,7 +10,8 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as OsError;
@@ -55,6 +56,12 @@ pub fn convert(
         return Ok(found);
     }
     let (file, inode) = open(path)?;
+    // By the descriptor: what the name leads to by now may be another's file.
+    let found = examine(&itself(&file), Depth::All)?;
+    let reasons = judgement(&found, model).reasons();
+    if found.size != inode.size || reasons.iter().any(|why| !is_curable(why, reasons)) {
+        return Err(PrepareError::Changed);
+    }
     if model == Model::File && !matches!(inode.direct_io, DirectIo::Aligned { .. }) {
         return Err(PrepareError::Refused { model, why: Reason::NoDirectIo });
     }
@@ -70,7 +77,11 @@ pub fn convert(
         return Err(PrepareError::Changed);
     }
     watch.tell(Phase::Examine, end.get())?;
-    verify(path, model, false)
+    verify(path, model, inode.identity, false)
+}
+
+fn itself(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Whether blocks and zeros are all that is missing.
@@ -85,7 +96,7 @@ fn is_curable(why: &Reason, all: &[Reason]) -> bool {
     is_gap(why) || (matches!(why, Reason::NoUsablePage { .. }) && all.iter().any(is_gap))
 }
 
-/// Opens the file for writing, for this run alone; it is the one that was examined.
+/// Opens the file for writing, for this run alone.
 fn open(path: &Path) -> Result<(File, Inode), PrepareError> {
     let named = Inode::at(path).map_err(ExamineError::LookUp)?;
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -114,6 +125,10 @@ impl Conversion<'_> {
         let mut at = 0;
         while at < self.end {
             watch.tell(phase, at)?;
+            // One that was cut meanwhile must not grow again.
+            if Inode::of(self.file).map_err(fact("its size"))?.size.get() < self.end {
+                return Err(PrepareError::Changed);
+            }
             let to = at.saturating_add(step).min(self.end);
             for (from, to) in self.gaps(at, to)? {
                 self.fill(&zeros, from, to)?;
@@ -158,7 +173,7 @@ impl Conversion<'_> {
     /// Gives one run blocks, for the file model with zeros in them.
     fn fill(&self, zeros: &Zeros, from: u64, to: u64) -> Result<(), PrepareError> {
         if self.model == Model::Bio {
-            match fill::allocate_range(self.file, from, to.saturating_sub(from)) {
+            match fill::allocate_within(self.file, from, to.saturating_sub(from)) {
                 Err(OsError::OPNOTSUPP | OsError::NOSYS) => (),
                 answer => return answer.map_err(|error| self.failed("allocate blocks", from, error)),
             }

@@ -195,6 +195,15 @@ fn clear(folder: &File, part: &OsStr, page_size: PageSize) -> Result<(), Prepare
     Ok(())
 }
 
+/// Removes what a killed run left under the part's name, if it did: its blocks may be what is missing.
+pub(super) fn clear_remains(folder: &File, name: &OsStr, page_size: PageSize) -> Result<(), PrepareError> {
+    let part = part_of(name);
+    match rustix::fs::statat(folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => clear(folder, &part, page_size),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Takes the file for this run alone, until its last descriptor is closed.
 pub(super) fn lock(file: &File) -> Result<(), PrepareError> {
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {

@@ -27,9 +27,14 @@ pub(super) fn allocate(file: &File, size: Bytes, watch: &mut Watch) -> Result<bo
     Ok(true)
 }
 
-/// Allocates what is not allocated of a range; what it holds stays.
+/// Allocates what is not allocated of a range; the file grows to its end.
 pub(super) fn allocate_range(file: &File, offset: u64, length: u64) -> rustix::io::Result<()> {
     retry_on_intr(|| fallocate(file, FallocateFlags::empty(), offset, length))
+}
+
+/// Allocates what is not allocated of a range; what the file holds stays, and so does its size.
+pub(super) fn allocate_within(file: &File, offset: u64, length: u64) -> rustix::io::Result<()> {
+    retry_on_intr(|| fallocate(file, FallocateFlags::KEEP_SIZE, offset, length))
 }
 
 /// Writes zeros to a file, past the page cache where the file promises that this goes.

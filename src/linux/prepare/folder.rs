@@ -17,7 +17,7 @@ use crate::linux::error::{ExamineError, fact, no_fact};
 use crate::linux::filesystem::{Way, way};
 use crate::linux::inode::Inode;
 use crate::linux::mount::Mount;
-use crate::linux::{btrfs, f2fs, mount, swaps};
+use crate::linux::{btrfs, f2fs, mount, swaps, through};
 use crate::model::Model;
 use crate::reason::{Class, Reason};
 use crate::release::Release;
@@ -40,7 +40,9 @@ impl Folder {
     /// # Errors
     /// The path names no file; something of that name is there; the folder cannot be opened or looked at.
     pub(super) fn of(path: &Path) -> Result<Self, PrepareError> {
-        let name = path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/"));
+        // `file_name` passes over what ends like a folder.
+        let is_folder = [b"/".as_slice(), b"/."].iter().any(|end| path.as_os_str().as_bytes().ends_with(end));
+        let name = path.file_name().filter(|_| !is_folder);
         let name = name.map(OsStr::to_owned).ok_or(PrepareError::NoName)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -82,27 +84,25 @@ impl Folder {
         self.candidate(page_size)?.judge(&mut say);
         match self.way {
             Way::NoBlockMap(filesystem) => say(Reason::NoBlockMap { filesystem }),
-            Way::Btrfs => self.btrfs(model, &mut say)?,
+            Way::Btrfs => self.btrfs(&mut say)?,
             Way::Iomap if model == Model::File && self.mount.as_ref().is_some_and(Mount::journals_data) => {
                 say(Reason::JournaledData);
             }
-            Way::F2fs if model == Model::File || self.mount.as_ref().is_some_and(f2fs::is_log_structured) => {
+            Way::F2fs if self.mount.as_ref().is_some_and(f2fs::is_log_structured) => {
                 say(Reason::LogStructured { filesystem: "f2fs" });
             }
-            Way::Bmap(_) if model == Model::File => {
-                say(Reason::FilesystemUnknown { filesystem: "writes through a filesystem that has only bmap" });
-            }
-            Way::ServedBmap => say(match model {
-                Model::Bio => Reason::UserSpaceServer,
-                Model::File => Reason::FilesystemUnknown { filesystem: "writes through FUSE" },
-            }),
-            Way::Iomap
+            Way::ServedBmap if model == Model::Bio => say(Reason::UserSpaceServer),
+            Way::ServedBmap
+            | Way::Iomap
             | Way::Xfs
             | Way::F2fs
             | Way::Bmap(_)
             | Way::Unknown(_)
             | Way::Network(_)
             | Way::NoPageRead(_) => (),
+        }
+        if model == Model::File {
+            through::filesystem(self.way).into_iter().for_each(&mut say);
         }
         first.map_or(Ok(()), |why| Err(PrepareError::Refused { model, why }))
     }
@@ -140,13 +140,10 @@ impl Folder {
         })
     }
 
-    fn btrfs(&self, model: Model, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
+    fn btrfs(&self, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
         let volume = btrfs::volume(&self.fd).map_err(fact("what this btrfs says of itself"))?;
         if let Some(holder) = volume.busy {
             say(Reason::Busy { holder });
-        }
-        if model == Model::File {
-            say(Reason::TransactionPerWrite { filesystem: "btrfs" });
         }
         match volume.placement {
             // Where the data will be is only known when it is there: the finished file is asked.
@@ -154,6 +151,14 @@ impl Folder {
             Err(why) => say(why),
         }
         Ok(())
+    }
+
+    /// A size, cut to what this filesystem can keep in place: f2fs only whole sections, the others whole pages.
+    pub(super) fn whole_units(&self, size: Bytes, page_size: PageSize) -> Bytes {
+        let volume = self.mount.as_ref().filter(|_| self.way == Way::F2fs);
+        let section = volume.and_then(|mount| f2fs::Volume::of(mount, page_size)).map(|volume| volume.section.get());
+        let rest = section.and_then(|section| size.get().checked_rem(section)).unwrap_or(0);
+        Bytes::new(size.get().saturating_sub(rest))
     }
 
     /// Says no where less is free than the file takes, so that most of what would fail on the way does at once.
