@@ -27,6 +27,7 @@ mod network;
 mod open;
 mod prepare;
 mod process;
+mod references;
 mod report;
 mod swaps;
 mod through;

@@ -362,6 +362,14 @@ pub enum Reason {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// btrfs before the fix of 2025: an extent that was shared with a snapshot or a clone counts as shared still.
+    #[error("{range} were shared with another file or snapshot, {}", if *certain { "which this kernel takes for shared still" } else { "which kernels without a fix of 2025 take for shared still" })]
+    OnceShared {
+        /// The first run of that kind.
+        range: ByteRange,
+        /// Whether the kernel at hand is known to.
+        certain: bool,
+    },
     /// btrfs: every data block group has a profile other than `single`.
     #[error("the filesystem stores data by a profile other than single (dup or raid)")]
     ProfileNotSingle,

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ioctl::btrfs_info;
 use crate::reason::{Holder, Reason};
+use crate::release::Release;
 use crate::unit::BlockSize;
 
 /// What a mounted btrfs says of itself.
@@ -78,3 +79,8 @@ fn placement(dir: &Path, devices: u64) -> Result<(), Reason> {
         Ok(())
     }
 }
+
+/// The last release read that takes an extent for shared which only used to be; fixed in 2025, also in stable trees.
+pub(super) const ONCE_SHARED_REFUSED: Release = Release::new(6, 1);
+/// The first release read that does not, whatever its stable number.
+pub(super) const ONCE_SHARED_ACCEPTED: Release = Release::new(6, 18);

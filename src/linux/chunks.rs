@@ -114,20 +114,17 @@ impl Chunk {
 }
 
 /// Takes the items of one answer; `None` for what no chunk tree holds.
-fn append(chunks: &mut Vec<Chunk>, count: u32, mut bytes: &[u8]) -> Option<()> {
-    for _ in 0..count {
-        // Transaction, object, offset, type, length; then the item.
-        let (start, length) = (word(bytes, 16, u64::from_ne_bytes)?, word(bytes, 28, u32::from_ne_bytes)?);
-        let item = bytes.get(32..)?;
-        let item = item.get(..usize::try_from(length).ok()?)?;
-        bytes = bytes.get(32..)?.get(item.len()..)?;
+fn append(chunks: &mut Vec<Chunk>, count: u32, bytes: &[u8]) -> Option<()> {
+    for item in BtrfsSearch::items(count, bytes) {
+        let (start, item) = item?;
+        let word = |at: usize| Some(u64::from_le_bytes(*item.get(at..)?.first_chunk()?));
         let chunk = Chunk {
             start,
-            length: word(item, 0, u64::from_le_bytes)?,
-            is_single: word(item, 24, u64::from_le_bytes)? & PROFILES == 0,
+            length: word(0)?,
+            is_single: word(24)? & PROFILES == 0,
             is_read_only: false,
-            device: word(item, 48, u64::from_le_bytes)?,
-            physical: word(item, 56, u64::from_le_bytes)?,
+            device: word(48)?,
+            physical: word(56)?,
         };
         let expected = chunks.last().map_or(0, |last| last.start.saturating_add(last.length.max(1)));
         if start < expected {
@@ -136,10 +133,6 @@ fn append(chunks: &mut Vec<Chunk>, count: u32, mut bytes: &[u8]) -> Option<()> {
         chunks.push(chunk);
     }
     Some(())
-}
-
-fn word<T, const N: usize>(bytes: &[u8], at: usize, read: impl Fn([u8; N]) -> T) -> Option<T> {
-    bytes.get(at..)?.first_chunk::<N>().copied().map(read)
 }
 
 const CHUNK_TREE: u64 = 3;

@@ -15,7 +15,7 @@ use super::mount::Mount;
 use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, f2fs, mount, network, process, through};
+use super::{btrfs, f2fs, mount, network, process, references, through};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
@@ -217,10 +217,27 @@ impl OnDisk {
             Err(reason) if !claims.has_places() => found.say(For::Both, reason),
             Err(_) | Ok(()) => (),
         }
+        self.once_shared(&claims, area, found)?;
         if claims.is_scrubbed(&self.file).map_err(fact("whether it is scrubbed"))? {
             found.say(For::Both, Reason::Busy { holder: Holder::Scrub });
         }
         Ok(totals.map(|totals| Counted { totals, breaks_known: claims.has_places() }))
+    }
+
+    /// What older kernels take for shared, and newer do not.
+    fn once_shared(&self, claims: &Claims, area: &Area, found: &mut Collector) -> Result<(), ExamineError> {
+        if self.release.is_some_and(|release| release >= btrfs::ONCE_SHARED_ACCEPTED) {
+            return Ok(());
+        }
+        if !claims.has_places() || found.is_refused() {
+            return Ok(());
+        }
+        let odd = references::first_odd(&self.file, &self.inode, area.size()).map_err(fact("who holds its extents"))?;
+        let certain = self.release.is_some_and(|release| release <= btrfs::ONCE_SHARED_REFUSED);
+        if let Some(range) = odd {
+            found.say(For::Both, Reason::OnceShared { range, certain });
+        }
+        Ok(())
     }
 
     /// NFS and SMB: the client counts sectors, if it serves swap at all; every refusal is the same errno.

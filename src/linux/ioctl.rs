@@ -145,6 +145,33 @@ impl BtrfsSearch {
     }
 }
 
+impl BtrfsSearch {
+    /// The items of an answer, each with the offset of its key; `None` for one that is cut off.
+    pub(super) fn items(count: u32, bytes: &[u8]) -> impl Iterator<Item = Option<(u64, &[u8])>> {
+        let mut rest = Some(bytes);
+        (0..count).map_while(move |_| {
+            let taken = rest.and_then(|bytes| {
+                let offset = u64::from_ne_bytes(*bytes.get(16..)?.first_chunk()?);
+                let length = u32::from_ne_bytes(*bytes.get(28..)?.first_chunk()?);
+                let (item, after) = bytes.get(32..)?.split_at_checked(usize::try_from(length).ok()?)?;
+                Some((offset, item, after))
+            });
+            let ended = rest.is_none();
+            rest = taken.map(|(_, _, after)| after);
+            (!ended).then(|| taken.map(|(offset, item, _)| (offset, item)))
+        })
+    }
+}
+
+/// The number of the subvolume that an open file of btrfs is in.
+pub(super) fn btrfs_subvolume(fd: impl AsFd) -> Result<u64> {
+    let mut words = [0u64; 512];
+    words[1] = 256; // its root folder, whose name is empty
+    // SAFETY: BTRFS_IOC_INO_LOOKUP reads and writes one struct of 4096 bytes, two u64 and a name; any bytes are valid.
+    unsafe { ioctl(fd, Updater::<INO_LOOKUP, [u64; 512]>::new(&mut words)) }?;
+    Ok(words[0])
+}
+
 /// Whether a btrfs device is being scrubbed.
 pub(super) fn btrfs_is_scrubbed(fd: impl AsFd, device: u64) -> Result<bool> {
     let mut words = [0u64; 128];
@@ -204,6 +231,7 @@ pub(super) fn device_size(fd: impl AsFd) -> Result<u64> {
 const FIEMAP: Opcode = opcode::read_write::<[u8; 32]>(b'f', 11);
 const BTRFS_INFO: Opcode = opcode::read::<[u8; 1024]>(0x94, 31);
 const TREE_SEARCH: Opcode = opcode::read_write::<[u8; 112]>(0x94, 17);
+const INO_LOOKUP: Opcode = opcode::read_write::<[u8; 4096]>(0x94, 18);
 const SCRUB_PROGRESS: Opcode = opcode::read_write::<[u8; 1024]>(0x94, 29);
 const FIBMAP: Opcode = opcode::none(0, 1);
 const FIGETBSZ: Opcode = opcode::none(0, 2);

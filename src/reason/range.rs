@@ -11,6 +11,7 @@ impl Reason {
             | Self::ExtentUnaligned { range, .. }
             | Self::OutsideDevice { range, .. }
             | Self::Extent { range, .. }
+            | Self::OnceShared { range, .. }
             | Self::SplitPage { range }
             | Self::Misplaced { range, .. }
             | Self::SectionUnaligned { range, .. } => Some(range),

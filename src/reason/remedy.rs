@@ -66,6 +66,7 @@ impl Reason {
             Self::LoopBacking => "losetup FILE shows the backing file: swap to that itself",
             Self::Underallocated { .. } => FILL,
             Self::Extent { fault, .. } => return fault.remedy(),
+            Self::OnceShared { .. } => REMAKE,
             Self::ProfileNotSingle => SINGLE,
             Self::SplitPage { .. } | Self::Misplaced { .. } => "use a filesystem whose blocks are as large as a page",
             Self::SectionUnaligned { .. } => {

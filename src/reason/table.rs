@@ -150,6 +150,9 @@ impl Reason {
 
             // Extents.
             Self::Extent { fault, .. } => fault.row(),
+            Self::OnceShared { certain, .. } => {
+                row("shared", Permanent, if *certain { EINVAL } else { UNTOLD }, "fs/btrfs/inode.c:can_nocow_extent")
+            }
             Self::ProfileNotSingle => row("profile-not-single", Permanent, EINVAL, BTRFS),
             Self::SplitPage { .. } => row("misaligned", Permanent, ACCEPTS, DIRECT_IO),
             Self::Misplaced { .. } => own("misaligned", Permanent, ACCEPTS),

@@ -13,7 +13,7 @@ use swap_dio::activation::BtrfsInode;
 use swap_dio::candidate::{Candidate, Condition, Kind, check_flags};
 use swap_dio::reason::SpecialFile::{CharacterDevice as Character, Fifo, Socket};
 use swap_dio::reason::{Answer, Errno, Holder};
-use swap_dio::{Bytes, Class, PageSize, Reason, Release, Verdict};
+use swap_dio::{ByteRange, Bytes, Class, PageSize, Reason, Release, Verdict};
 
 /// Every code there is. A code may be added, none may change its meaning or go.
 const CODES: &str = "\
@@ -103,6 +103,8 @@ fn told() -> Vec<Row> {
         made(R::DeviceReadOnly, "read-only", Refuse, ok, true),
         made(R::PlacementUnknown, "placement-unknown", Refuse, maybe, true),
         made(R::LogStructured { filesystem: "f2fs" }, "copy-on-write", Refuse, no, true),
+        made(R::OnceShared { range: RANGE, certain: true }, "shared", Refuse, no, true),
+        made(R::OnceShared { range: RANGE, certain: false }, "shared", Refuse, maybe, true),
         made(R::HeaderUnreadable, "header-unreadable", Refuse, Answer::Refuses(Errno::EIO), true),
         made(R::UserSpaceServer, "user-space-server", Refuse, ok, true),
         made(R::Busy { holder: Holder::Scrub }, "busy", Verdict::Retry, maybe, true),
@@ -165,6 +167,8 @@ fn condition(conditions: Condition) -> Reason {
 fn doubt(unknown: Condition) -> Reason {
     path(Candidate { unknown, ..CLEAN })
 }
+
+const RANGE: ByteRange = ByteRange::new(Bytes::new(4096), Bytes::new(8192));
 
 /// 16 KiB blocks, on a kernel.
 fn large_on(major: u32, minor: u32) -> Reason {
