@@ -116,6 +116,12 @@ pub enum Reason {
         /// The filesystem's name.
         filesystem: &'static str,
     },
+    /// tmpfs under a loop device: what it holds is memory, and is swapped out itself.
+    #[error("{filesystem} holds its files in memory and swaps them out: an area on them waits for itself")]
+    InMemory {
+        /// The filesystem's name.
+        filesystem: &'static str,
+    },
     /// `a_ops->read_folio` is absent on DAX address spaces.
     #[error("the file is in DAX mode, swapon cannot read the header page through the page cache")]
     Dax,

@@ -210,3 +210,20 @@ fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     test.ancestors().nth(2).expect("the target folder").join("examples/check")
 }
+
+/// The device is accepted, and nothing is activated here: an area on memory that is swapped out waits for itself.
+#[test]
+fn a_loop_device_over_memory_is_told() {
+    if !ready(&[]) {
+        return;
+    }
+    let fs = Mounted::new(&[], "", "mount -t tmpfs -o size=8m none $M");
+    let attach = "truncate -s 4M i; mkswap i >&2; losetup -f --show i";
+    let device = fs.run(&fs.root, attach).expect("a loop device");
+    let found = examine(Path::new(&device), Depth::All);
+    sh(&format!("losetup -d {device}")).expect("detached");
+    let found = found.expect("an examination");
+    let below = found.backing.as_ref().and_then(|backing| backing.file.as_ref()).expect("a judgement");
+    assert_eq!(below.reasons().first().map(|why| why.code()), Some("in-memory"), "{found:?}");
+    assert_eq!((found.kernel.accepts, found.bio.verdict()), (Some(true), Verdict::Refuse), "{found:?}");
+}

@@ -42,7 +42,7 @@ pub(super) fn way(mount: &Mount) -> Way {
         "btrfs" => Way::Btrfs,
         "nfs" | "nfs4" => Way::Network("NFS"),
         "cifs" | "smb3" => Way::Network("SMB"),
-        "tmpfs" | "devtmpfs" => Way::NoPageRead("tmpfs"),
+        "tmpfs" | "devtmpfs" => Way::NoPageRead(TMPFS),
         "overlay" => Way::NoPageRead("overlayfs"),
         "ramfs" | "rootfs" => Way::NoBlockMap("ramfs"),
         "9p" => Way::NoBlockMap("9p"),
@@ -70,6 +70,8 @@ pub(super) fn way(mount: &Mount) -> Way {
         }
     }
 }
+
+pub(super) const TMPFS: &str = "tmpfs";
 
 /// Filesystems with `.bmap` and without `.swap_activate`; whatever serves ext2 here is not the ext4 driver.
 const BMAP: [(&str, &str); 21] = [

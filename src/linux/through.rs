@@ -2,7 +2,7 @@
 //!
 //! The kernel minds none of this: its swap goes past the filesystem.
 
-use super::filesystem::Way;
+use super::filesystem::{TMPFS, Way};
 use super::inode::Inode;
 use super::mount::Mount;
 use crate::feature::DirectIo;
@@ -21,7 +21,7 @@ pub(super) fn inode(inode: &Inode, mount: Option<&Mount>, page_size: PageSize) -
 }
 
 /// What no file on such a filesystem can be: overwritten in place, by rules that are known here.
-pub(super) const fn filesystem(way: Way) -> Option<Reason> {
+pub(super) fn filesystem(way: Way) -> Option<Reason> {
     Some(match way {
         Way::Iomap | Way::Xfs => return None,
         Way::Btrfs => Reason::TransactionPerWrite { filesystem: "btrfs" },
@@ -29,6 +29,8 @@ pub(super) const fn filesystem(way: Way) -> Option<Reason> {
         Way::Bmap(_) => Reason::FilesystemUnknown { filesystem: "writes through a filesystem that has only bmap" },
         Way::ServedBmap => Reason::FilesystemUnknown { filesystem: "writes through FUSE" },
         Way::Network(filesystem) => Reason::Network { filesystem },
+        // An area on a loop device over it was seen to stop for good on 6.18, with most of the memory free.
+        Way::NoPageRead(filesystem) if filesystem == TMPFS => Reason::InMemory { filesystem },
         Way::NoPageRead(filesystem) => Reason::NoPageRead { filesystem },
         Way::NoBlockMap(filesystem) => Reason::NoBlockMap { filesystem },
         Way::Unknown(filesystem) => Reason::FilesystemUnknown { filesystem },

@@ -37,6 +37,7 @@ impl Reason {
             | Self::BlockSizeAbovePageSize { .. }
             | Self::NoPageRead { .. }
             | Self::Dax
+            | Self::InMemory { .. }
             | Self::HeaderMissing { .. }
             | Self::HeaderObsolete
             | Self::HeaderUnreadable

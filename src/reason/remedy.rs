@@ -38,6 +38,7 @@ impl Reason {
             Self::Encrypted => "move it out of the encrypted directory, or use dm-crypt under the swap area",
             Self::NoPageRead { .. }
             | Self::NoBlockMap { .. }
+            | Self::InMemory { .. }
             | Self::FilesystemUnknown { .. }
             | Self::UserSpaceServer => OTHER_FILESYSTEM,
             Self::PlacementUnknown => "look again as root",

@@ -95,6 +95,7 @@ impl Reason {
                 row("block-size-above-page-size", Permanent, answer, SWAPON)
             }
             Self::NoPageRead { .. } => row("no-page-read", Permanent, EINVAL, SWAPON),
+            Self::InMemory { .. } => row("in-memory", Permanent, ACCEPTS, "mm/shmem.c:shmem_swapin_folio"),
             Self::Dax => row("dax", Permanent, EINVAL, SWAPON),
 
             // The header.

@@ -20,7 +20,7 @@ const CODES: &str = "\
     active append-only area-too-large block-size-above-page-size busy checksummed compressed copy-on-write dax \
     delayed-allocation directory encrypted extent-empty extent-flags-unknown extent-order extent-outside-device \
     extent-overflow extent-overlap extents-too-many filesystem-unknown header-bad-pages header-empty \
-    header-missing header-page-size header-short header-truncated header-unreadable header-version hibernation-image hole immutable \
+    header-missing header-page-size header-short header-truncated header-unreadable header-version hibernation-image hole immutable in-memory \
     flags-unknown inline insecure-mode insecure-owner journaled-data loop-backing map-full misaligned multi-device network \
     no-block-map no-direct-io no-permission open-for-execution other-backing no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
     profile-not-single read-only sequential-zone shared short-buffer swap-not-served table-full transaction uncommitted unlinked unwritten user-space-server verity \
@@ -105,6 +105,7 @@ fn told() -> Vec<Row> {
         made(R::LogStructured { filesystem: "f2fs" }, "copy-on-write", Refuse, no, true),
         made(R::OnceShared { range: RANGE, certain: true }, "shared", Refuse, no, true),
         made(R::OnceShared { range: RANGE, certain: false }, "shared", Refuse, maybe, true),
+        made(R::InMemory { filesystem: "tmpfs" }, "in-memory", Refuse, ok, true),
         made(R::HeaderUnreadable, "header-unreadable", Refuse, Answer::Refuses(Errno::EIO), true),
         made(R::UserSpaceServer, "user-space-server", Refuse, ok, true),
         made(R::Busy { holder: Holder::Scrub }, "busy", Verdict::Retry, maybe, true),
