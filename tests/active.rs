@@ -115,7 +115,7 @@ fn mounted(images: &[u64], mkfs: &str, tool: &str) -> Option<Mounted> {
 
 /// Tries every operation, each on a file that is active.
 fn compare(name: &str, fs: &Mounted, setup: &str, tables: &[&[Row]]) {
-    fs.run(&fs.root, &format!("{setup}; chmod 0600 f; mkswap -q f; sync; swapon f")).expect("an active swap file");
+    fs.run(&fs.root, &format!("{setup}; chmod 0600 f; mkswap -q f; sync -f .; swapon f")).expect("an active swap file");
     let folder = if fs.root.join("s").is_dir() { fs.root.join("s") } else { fs.root.clone() };
     for (operation, script) in tables.iter().copied().flatten() {
         // A file that stayed behind from the row before would be another one. Some tools fail with status 0, and `run`

@@ -70,7 +70,7 @@ fn btrfs_over_two_devices() {
         }
     }
     assert_eq!(devices.len(), 2, "files on both devices are accepted");
-    sh(&format!("rm -r {}/small[0-4]; sync", fs.root.display())).expect("room");
+    sh(&format!("rm -r {}/small[0-4]; sync -f {0}", fs.root.display())).expect("room");
     let path = make(&fs, "large", &format!("MIB=200; {NOCOW}{WRITE}"));
     let (found, answer) = agree(&path, "a file over both");
     assert_eq!(answer, Answer::Refused(22));
@@ -99,7 +99,7 @@ fn btrfs_scrub_is_told() {
         return;
     }
     let fs = Mounted::new(&[512], "mkfs.btrfs -q -d single $DEV", "mount $DEV $M");
-    let fill = "dd if=/dev/urandom of=$M/fill bs=1M count=100 status=none; sync";
+    let fill = "dd if=/dev/urandom of=$M/fill bs=1M count=100 status=none; sync -f .";
     let path = make(&fs, "f", &format!("MIB=8; {NOCOW}{WRITE}; {fill}"));
     // At this speed it takes ten seconds, if it is let; it goes on behind the call.
     let start = "U=$(findmnt -no UUID $M); echo 10m > /sys/fs/btrfs/$U/devinfo/1/scrub_speed_max; btrfs scrub start $M >/dev/null 2>&1";

@@ -126,8 +126,8 @@ fn a_single_refused_page_is_seen() {
         return;
     }
     let fs = Mounted::new(&[512], "mkfs.xfs -q $DEV", "mount $DEV $M");
-    let make = "dd if=/dev/zero of=f bs=1M count=200 status=none; chmod 600 f; mkswap f >&2; sync; \
-                xfs_io -f -c 'reflink f 100m 100m 4k' g >&2; sync";
+    let make = "dd if=/dev/zero of=f bs=1M count=200 status=none; chmod 600 f; mkswap f >&2; sync -f .; \
+                xfs_io -f -c 'reflink f 100m 100m 4k' g >&2; sync -f .";
     fs.run(&fs.root, make).expect("a file");
     let drawn = run(&fs.root, &["--svg", "-", "f"]);
     assert_eq!(drawn.status.code(), Some(1), "{drawn:?}");
@@ -191,8 +191,8 @@ fn marks_for_holes_and_unwritten_and_shared() {
     }
     let fs = Mounted::new(&[320], "mkfs.xfs -q $DEV", "mount $DEV $M");
     let name = "a <b>&amp;\"c\" ]]> \u{1}é";
-    let make = "dd if=/dev/zero of=f bs=1M count=60 status=none; sync; fallocate -o 60M -l 20M f; \
-                fallocate -p -o 20M -l 5M f; fallocate -p -o 1M -l 4k f; xfs_io -f -c 'reflink f 40m 40m 4m' g >&2; sync";
+    let make = "dd if=/dev/zero of=f bs=1M count=60 status=none; sync -f .; fallocate -o 60M -l 20M f; \
+                fallocate -p -o 20M -l 5M f; fallocate -p -o 1M -l 4k f; xfs_io -f -c 'reflink f 40m 40m 4m' g >&2; sync -f .";
     fs.run(&fs.root, make).expect("a file");
     std::fs::rename(fs.root.join("f"), fs.root.join(name)).expect("another name");
     let answer = run(&fs.root, &["--svg", "-", name]);

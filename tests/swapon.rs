@@ -182,7 +182,7 @@ fn btrfs_paused_balance_is_busy() {
     let make = "mkfs.btrfs -q -d single $DEV";
     let Some(fs) = mounted(&[256], make, "mount $DEV $M", &["mkfs.btrfs"]) else { return };
     let path = make_case(&fs, "busy", NOCOW_40, 39, "").expect("a file");
-    let pause = "dd if=/dev/urandom of=$M/fill bs=1M count=100 status=none; sync; \
+    let pause = "dd if=/dev/urandom of=$M/fill bs=1M count=100 status=none; sync -f .; \
                  (btrfs balance start --full-balance $M >/dev/null 2>&1 &) ; \
                  for i in $(seq 200); do btrfs balance pause $M 2>/dev/null && break; sleep 0.01; done; \
                  btrfs balance status $M || true";

@@ -64,7 +64,7 @@ fn unwritten_becomes_written_and_no_byte_changes() {
         for (shape, script) in shapes {
             let told = format!("{name}, {shape}");
             let path = area(&fs, "f", 24);
-            fs.run(&fs.root, &format!("{script}; sync; ln -sf f link")).expect("a shape");
+            fs.run(&fs.root, &format!("{script}; sync -f .; ln -sf f link")).expect("a shape");
             assert!(unwritten(&path) > 10, "{told}: there is something to do");
             let before = content(&path);
             let output = make(&fs.root.join("link"), &["--convert"]);
@@ -95,7 +95,7 @@ fn unwritten_becomes_written_and_no_byte_changes() {
 
         // For swapon(2) holes are enough: they get blocks, and what is unwritten stays so.
         let path = area(&fs, "f", 24);
-        fs.run(&fs.root, "fallocate -p -o 8M -l 1M f; sync").expect("a hole");
+        fs.run(&fs.root, "fallocate -p -o 8M -l 1M f; sync -f .").expect("a hole");
         let (before, blocks) = (content(&path), unwritten(&path));
         let output = make(&path, &["--convert", "--model", "bio"]);
         assert_eq!(output.status.code(), Some(0), "{name}: {output:?}");
@@ -124,7 +124,7 @@ fn what_cannot_be_converted_is_left_as_it_is() {
     ];
     for (script, code, status) in cases {
         let path = area(&fs, "f", 16);
-        fs.run(&fs.root, &format!("{script}; sync")).unwrap_or_else(|why| panic!("{script}: {why}"));
+        fs.run(&fs.root, &format!("{script}; sync -f .")).unwrap_or_else(|why| panic!("{script}: {why}"));
         let look = || sh(&format!("stat -c '%i %s %b %y %z' {0}; test -f {0} && md5sum {0} || true", path.display()));
         let before = look();
         let output = make(&path, &["--convert"]);
@@ -147,7 +147,7 @@ fn where_the_model_cannot_be_served_nothing_is_converted() {
     for (name, mkfs, tool, code) in cases {
         let Some(fs) = mounted(256, mkfs, tool) else { return };
         // Of 1 KiB blocks, some file begins with an odd one.
-        fs.run(&fs.root, "dd if=/dev/zero of=odd bs=1k count=1 status=none; sync").expect("an odd block");
+        fs.run(&fs.root, "dd if=/dev/zero of=odd bs=1k count=1 status=none; sync -f .").expect("an odd block");
         let path = area(&fs, "f", 16);
         let before = content(&path);
         let output = make(&path, &["--convert"]);
@@ -251,7 +251,7 @@ fn without_space_for_its_holes_it_can_be_resumed() {
     let _shared = ACTIVE_AREAS.read();
     let Some(fs) = mounted(96, EXT4.1, EXT4.2) else { return };
     let path = area(&fs, "f", 24);
-    let script = "fallocate -p -o 4M -l 16M f; dd if=/dev/zero of=fill bs=1M status=none 2>/dev/null || true; sync; fallocate -p -o 0 -l 6M fill; sync";
+    let script = "fallocate -p -o 4M -l 16M f; dd if=/dev/zero of=fill bs=1M status=none 2>/dev/null || true; sync -f .; fallocate -p -o 0 -l 6M fill; sync -f .";
     fs.run(&fs.root, script).expect("a full disk");
     let before = content(&path);
     let output = make(&path, &["--convert"]);

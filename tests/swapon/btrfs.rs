@@ -25,7 +25,9 @@ fn p_072_the_last_of_fifty_clones() {
     let kinds = [("xfs", "mkfs.xfs -q $DEV", "mkfs.xfs"), ("btrfs", MAKE, "mkfs.btrfs")];
     for (kind, make, tool) in kinds {
         let Some(fs) = mounted(&[320], make, "mount $DEV $M", &[tool]) else { return };
-        for (after_cloning, after_deleting) in [("", ""), ("", "sync"), ("sync", ""), ("sync", "sync")] {
+        for (after_cloning, after_deleting) in
+            [("", ""), ("", "sync -f ."), ("sync -f .", ""), ("sync -f .", "sync -f .")]
+        {
             let clone = "touch $n; chmod 600 $n; chattr +C $n 2>/dev/null || true; cp --reflink=always g $n";
             let script = "touch g; chattr +C g 2>/dev/null || true; dd if=/dev/zero of=g bs=4k count=32 status=none; \
                           mkswap -q g >&2";
@@ -63,7 +65,7 @@ fn p_082_snapshots_deleted_one_by_one() {
     let Some(fs) = btrfs() else { return };
     let make = "btrfs -q subvolume create s; ln -s s/f f; touch s/f; chattr +C s/f; \
                 dd if=/dev/zero of=s/f bs=4k count=64 status=none";
-    let after = "sync; btrfs -q subvolume snapshot s one; btrfs -q subvolume snapshot -r s two; sync";
+    let after = "sync -f .; btrfs -q subvolume snapshot s one; btrfs -q subvolume snapshot -r s two; sync -f .";
     let path = make_case(&fs, "d", make, 63, after).expect("a file");
     let folder = path.with_file_name("");
     agreed(judge("btrfs", "P-082 two snapshots", &path, Refuses(EINVAL)));
@@ -78,7 +80,8 @@ fn p_084_only_the_snapshots_copy_is_left() {
     let Some(fs) = btrfs() else { return };
     let make = "btrfs -q subvolume create s; ln -s s/f f; touch s/f; chattr +C s/f; \
                 dd if=/dev/zero of=s/f bs=4k count=40 status=none";
-    let after = "sync; btrfs -q subvolume snapshot s t; rm s/f; ln -sfn t/f f; sync; btrfs filesystem sync $M >&2";
+    let after =
+        "sync -f .; btrfs -q subvolume snapshot s t; rm s/f; ln -sfn t/f f; sync -f .; btrfs filesystem sync $M >&2";
     let path = make_case(&fs, "d", make, 39, after).expect("a file");
     agreed(judge("btrfs", "P-084", &path, Accepts(156)));
 }
@@ -115,11 +118,11 @@ fn p_087_the_tools_own_files() {
 #[test]
 fn p_089_addresses_are_the_devices_or_none() {
     let Some(fs) = btrfs() else { return };
-    let path = make_case(&fs, "f", NOCOW_40, 39, "sync").expect("a file");
+    let path = make_case(&fs, "f", NOCOW_40, 39, "sync -f .").expect("a file");
     let _shared = ACTIVE_AREAS.read();
     for balanced in [false, true] {
         if balanced {
-            fs.run(&fs.root, "btrfs balance start --full-balance $M >&2; sync").expect("a balance");
+            fs.run(&fs.root, "btrfs balance start --full-balance $M >&2; sync -f .").expect("a balance");
         }
         let script = "btrfs inspect-internal map-swapfile f | awk '/Physical start/ { print $3 }'";
         let start = fs.run(&path.with_file_name(""), script).expect("what btrfs-progs says");

@@ -164,7 +164,7 @@ pub(crate) const REFLINKS: &[Case] = &[
         "truncate -s 160k g; xfs_io -c 'reflink f 81920 81920 4096' g",
         Refuses(EINVAL),
     ),
-    ("P-072 the other owner is gone", WRITE_40, 39, "cp --reflink=always f g; sync; rm g; sync", SomePages),
+    ("P-072 the other owner is gone", WRITE_40, 39, "cp --reflink=always f g; sync -f .; rm g; sync -f .", SomePages),
     ("P-072 the same, not synced", WRITE_40, 39, "cp --reflink=always f g; rm g", SomePages),
 ];
 
@@ -177,19 +177,19 @@ pub(crate) const BTRFS: &[Case] = &[
     ("P-008 header claims less", NOCOW_40, 9, "", Accepts(36)),
     ("P-045 hole in the tail", NOCOW_40, 39, "truncate -s 163940 f", Accepts(156)),
     ("P-068 cloned", NOCOW_40, 39, "touch g; chattr +C g; cp --reflink=always f g", Refuses(EINVAL)),
-    ("P-068 clone gone", NOCOW_40, 39, "touch g; chattr +C g; cp --reflink=always f g; rm g; sync", SomePages),
+    ("P-068 clone gone", NOCOW_40, 39, "touch g; chattr +C g; cp --reflink=always f g; rm g; sync -f .", SomePages),
     (
         "P-082 snapshotted",
         "btrfs -q subvolume create s; touch s/f; chattr +C s/f; dd if=/dev/zero of=s/f bs=4k count=40 status=none; ln -s s/f f",
         39,
-        "sync; btrfs -q subvolume snapshot s t",
+        "sync -f .; btrfs -q subvolume snapshot s t",
         Refuses(EINVAL),
     ),
     (
         "P-037 read-only snapshot",
         "btrfs -q subvolume create s; touch s/f; chattr +C s/f; dd if=/dev/zero of=s/f bs=4k count=40 status=none; ln -s s/f f",
         39,
-        "sync; btrfs -q property set s ro true",
+        "sync -f .; btrfs -q property set s ro true",
         Refuses(30),
     ),
     (

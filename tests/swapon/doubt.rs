@@ -230,7 +230,7 @@ fn an_ext4_that_went_read_only_by_itself() {
     else {
         return;
     };
-    let path = make_case(&fs, "f", WRITE_40, 39, "sync").expect("a file");
+    let path = make_case(&fs, "f", WRITE_40, 39, "sync -f .").expect("a file");
     let trigger =
         fs.run(&fs.root, "echo error > /sys/fs/ext4/$(basename $DEV)/trigger_fs_error; touch $M/x && exit 1; true");
     if trigger.is_err() {
