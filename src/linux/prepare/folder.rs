@@ -84,7 +84,7 @@ impl Folder {
         self.candidate(page_size)?.judge(&mut say);
         match self.way {
             Way::NoBlockMap(filesystem) => say(Reason::NoBlockMap { filesystem }),
-            Way::Btrfs => self.btrfs(&mut say)?,
+            Way::Btrfs => self.btrfs(model, &mut say)?,
             Way::Iomap if model == Model::File && self.mount.as_ref().is_some_and(Mount::journals_data) => {
                 say(Reason::JournaledData);
             }
@@ -140,10 +140,13 @@ impl Folder {
         })
     }
 
-    fn btrfs(&self, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
+    fn btrfs(&self, model: Model, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
         let volume = btrfs::volume(&self.fd).map_err(fact("what this btrfs says of itself"))?;
         if let Some(holder) = volume.busy {
             say(Reason::Busy { holder });
+        }
+        if model == Model::File {
+            through::filesystem(self.way).into_iter().for_each(&mut *say);
         }
         match volume.placement {
             // Where the data will be is only known when it is there: the finished file is asked.
