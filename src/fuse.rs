@@ -1,93 +1,52 @@
-//! The words of FUSE that promise something about a file's I/O: those of `INIT`, and those that `OPEN` answers.
+//! FUSE as a server speaks it, from whichever library: the words, the answer to `BMAP`, what pins a file and until when.
 //!
-//! What they promise is what a server that gets each request itself may rest on: the file model, for another
-//! kernel's swap. With `fuseblk` and `FUSE_BMAP` the kernel swaps to the device and never asks the server.
-//! No word of FUSE tells a server that an I/O is swap.
+//! The only way to swap on FUSE in Linux is a `fuseblk` mount whose server answers `BMAP`: swapon asks for every block
+//! once, then swaps to the device, and the server sees neither a swap flag nor a page. So all that it can do for its
+//! swap file it does before, by its answers ([`Question`]), and all that it must not do it must not do until the file
+//! is let go ([`Pin`]). Nothing here depends on a FUSE library.
 //!
-//! Source: Linux v6.18, `include/uapi/linux/fuse.h`, protocol 7.45.
+//! Everything is plain numbers, so that a server needs no wrapper; with fuse3, polyfuse or fuse-backend-rs the calls
+//! are the same as here with fuser's:
+//!
+//! ```
+//! use swap_dio::fuse::{Answer, Pin, Question};
+//! use swap_dio::{Bytes, FileExtent};
+//!
+//! /// Your extent table: what covers this byte of the file.
+//! fn extent(offset: Bytes) -> Option<FileExtent> {
+//!     let whole = FileExtent::written(Bytes::ZERO, Bytes::new(1 << 20), Bytes::new(64 << 10));
+//!     (offset < whole.length).then_some(whole)
+//! }
+//!
+//! /// fuser: `fn bmap(&self, _: &Request, ino: INodeNo, blocksize: u32, idx: u64, reply: ReplyBmap)`;
+//! /// fuse3, fuse-backend-rs: the same two numbers; polyfuse: `op.blocksize()` and `op.block()`.
+//! fn bmap(pin: &mut Pin, blocksize: u32, idx: u64) -> Result<u64, i32> {
+//!     pin.asked();
+//!     match Question::from_words(idx, blocksize).answer(extent) {
+//!         Answer::Block(block) => Ok(block),           // reply.bmap(block)
+//!         Answer::Hole => Ok(0),                       // reply.bmap(0)
+//!         Answer::Refused(errno) => Err(errno.number()), // reply.error(…): never ENOSYS
+//!     }
+//! }
+//!
+//! let mut pin = Pin::default();
+//! let handle = pin.opened();                           // OPEN, after it succeeded
+//! assert_eq!(bmap(&mut pin, 4096, 15), Ok(256 + 15));  // BMAP, BMAP, BMAP …
+//! assert_eq!(bmap(&mut pin, 4096, 16), Ok(0));
+//! assert!(pin.is_held());                              // swap is on, and nothing more is heard of it
+//! pin.released(handle);                                // RELEASE: swap is off
+//! assert!(!pin.is_held());
+//! ```
+//!
+//! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`; the sequence of requests was
+//! observed on 6.18.
 
-use crate::feature::{Features, when};
-use crate::reason::{FlagFault, Reason};
+#[cfg(all(feature = "fuser", target_os = "linux"))]
+pub mod adapter;
+mod bmap;
+mod pin;
+mod words;
 
-bitflags::bitflags! {
-    /// The `INIT` flags that bear on swap. The values are ABI; bits from 32 on travel in `flags2`, shifted down.
-    ///
-    /// `INIT` has many more: [`Init::from_words`] passes over those, they say nothing of a file's I/O.
-    #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-    pub struct Init: u64 {
-        /// `FUSE_ASYNC_DIO`: direct I/O is submitted asynchronously.
-        const ASYNC_DIO = 1 << 15;
-        /// `FUSE_WRITEBACK_CACHE`: writes go to the page cache first.
-        const WRITEBACK_CACHE = 1 << 16;
-        /// `FUSE_MAX_PAGES`: requests may be of more pages than 32.
-        const MAX_PAGES = 1 << 22;
-        /// `FUSE_INIT_EXT`: `flags2` is there.
-        const INIT_EXT = 1 << 30;
-        /// `FUSE_PASSTHROUGH`: files may be passed through to another one.
-        const PASSTHROUGH = 1 << 37;
-        /// `FUSE_HAS_RESEND`: requests may come again, so that a write may be applied twice.
-        const HAS_RESEND = 1 << 39;
-        /// `FUSE_OVER_IO_URING`.
-        const OVER_IO_URING = 1 << 41;
-    }
-}
-
-bitflags::bitflags! {
-    /// The flags that `OPEN` answers. The values are ABI.
-    #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-    pub struct Fopen: u32 {
-        /// `FOPEN_DIRECT_IO`: the page cache is not used for this file.
-        const DIRECT_IO = 1 << 0;
-        /// `FOPEN_KEEP_CACHE`.
-        const KEEP_CACHE = 1 << 1;
-        /// `FOPEN_NONSEEKABLE`.
-        const NONSEEKABLE = 1 << 2;
-        /// `FOPEN_CACHE_DIR`.
-        const CACHE_DIR = 1 << 3;
-        /// `FOPEN_STREAM`.
-        const STREAM = 1 << 4;
-        /// `FOPEN_NOFLUSH`.
-        const NOFLUSH = 1 << 5;
-        /// `FOPEN_PARALLEL_DIRECT_WRITES`: direct writes do not exclude each other.
-        const PARALLEL_DIRECT_WRITES = 1 << 6;
-        /// `FOPEN_PASSTHROUGH`: I/O goes to the backing file, past the server.
-        const PASSTHROUGH = 1 << 7;
-    }
-}
-
-impl Init {
-    /// Takes `flags` and `flags2` of `fuse_init_in` or `fuse_init_out`; without `INIT_EXT` the second means nothing.
-    pub fn from_words(flags: u32, flags2: u32) -> Self {
-        let known = |bits| Self::all().intersection(Self::from_bits_retain(bits));
-        let low = known(flags.into());
-        if low.contains(Self::INIT_EXT) { low.union(known(u64::from(flags2) << 32)) } else { low }
-    }
-}
-
-impl Fopen {
-    /// Takes `open_flags` of `fuse_open_out`.
-    ///
-    /// # Errors
-    /// [`FlagFault::Unknown`] with bits that protocol 7.45 does not have.
-    pub fn from_word(word: u32) -> Result<Self, Reason> {
-        let bits = word & !Self::all().bits();
-        Self::from_bits(word).ok_or(Reason::Flags(FlagFault::Unknown { word: "open_flags", bits: bits.into() }))
-    }
-}
-
-impl Features {
-    /// What a FUSE file promises by how its connection and its handle were opened.
-    ///
-    /// Direct I/O in both directions without a detour through the page cache if the handle says `FOPEN_DIRECT_IO`,
-    /// which overrides passthrough, and has positions; nothing at all without. Of `INIT` only `ASYNC_DIO` promises
-    /// anything: the others say what may still happen to a request on its way. What the server itself does with it,
-    /// and whether that needs memory, only the server can promise.
-    pub const fn of_fuse(init: Init, open: Fopen) -> Self {
-        // What has no positions has no pages.
-        let positioned = !open.intersects(Fopen::STREAM.union(Fopen::NONSEEKABLE));
-        let direct = open.contains(Fopen::DIRECT_IO) && positioned;
-        when(direct, Self::DIO_READ.union(Self::DIO_WRITE).union(Self::NO_BUFFERED_FALLBACK))
-            .union(when(direct && init.contains(Init::ASYNC_DIO), Self::ASYNC_COMPLETION))
-            .union(when(direct && open.contains(Fopen::PARALLEL_DIRECT_WRITES), Self::PARALLEL_WRITES))
-    }
-}
+pub use bmap::{Answer, Question, check_block_size};
+pub use pin::{Handle, Pin};
+pub use words::{Fopen, Init, Write};

@@ -69,6 +69,7 @@
 //! | how do I serve swap from my filesystem? | [`swap_ops`], and `examples/embed.rs` |
 //! | what may be done to an active file, and what must not move? | [`guard`] |
 //! | what do ublk and FUSE say of it? | [`ublk`], [`fuse`] |
+//! | how does my FUSE filesystem hold a swap file? | [`fuse`]: the answer to `BMAP`, and the pin |
 //! | why not? | [`reason`] |
 //!
 //! The core is `no_std`, allocates nothing, does not panic on any input, and has no unsafe code.
@@ -79,7 +80,8 @@
 //! | --- | --- | --- |
 //! | `alloc` | by `std` | maps that own their memory ([`Vec`](https://doc.rust-lang.org/alloc/vec/)) |
 //! | `std` | yes | what needs an operating system below it |
-//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps` |
+//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`; files that pass |
+//! | `fuser` | no | a guard around a filesystem of fuser 0.18, and the `fuseblk` mount that it needs |
 //!
 //! No feature changes a decision that is made without it.
 #![cfg_attr(not(feature = "std"), no_std)]

@@ -40,6 +40,8 @@ pub use error::ExamineError;
 pub use examine::{examine, predict};
 pub use prepare::{Phase, Plan, PrepareError, Progress, convert, prepare};
 pub use report::{Depth, Examination, Judgement, Prediction};
+#[cfg(feature = "fuser")]
+pub(crate) use swaps::active_names;
 
 /// The page size of the running kernel; `None` if it is one that no swap header can have.
 pub fn page_size() -> Option<crate::PageSize> {

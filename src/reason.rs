@@ -442,6 +442,14 @@ pub enum Reason {
         /// The block size asked for.
         block: BlockSize,
     },
+    /// FUSE: a file that states another block size than its mount.
+    #[error("the file states blocks of {file}, its mount has blocks of {mount}: up to 6.12 swapon mixes them up")]
+    BlockSizes {
+        /// The mount's block size.
+        mount: BlockSize,
+        /// The file's.
+        file: Bytes,
+    },
     /// Block 0 of a device: in `bmap` the number 0 means a hole.
     #[error("block 0 of the device cannot be told from a hole")]
     BlockZero,

@@ -70,6 +70,12 @@ pub(super) fn active_devices() -> std::io::Result<Vec<super::inode::Device>> {
     Ok(partitions.filter_map(|entry| Inode::at(&entry.path).ok()).map(|inode| inode.device).collect())
 }
 
+/// The names of the active areas, as /proc/swaps shows them.
+#[cfg(feature = "fuser")]
+pub(crate) fn active_names() -> std::io::Result<Vec<PathBuf>> {
+    Ok(active()?.into_iter().map(|entry| entry.path).collect())
+}
+
 impl Inode {
     /// Whether a file can be an active area of so many usable bytes; one whose size cannot be read may be any.
     fn is_as_large(&self, size: Bytes) -> bool {

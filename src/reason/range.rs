@@ -27,6 +27,7 @@ impl Reason {
             | Self::ProfileNotSingle
             | Self::SequentialZone
             | Self::FlagsUnknown { .. }
+            | Self::BlockSizes { .. }
             | Self::NoPermission
             | Self::TableFull { .. }
             | Self::OpenForExecution { .. }

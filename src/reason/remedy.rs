@@ -73,6 +73,7 @@ impl Reason {
             Self::SectionUnaligned { .. } => {
                 "make it anew: f2fs_io pinfile set FILE, then fallocate whole sections (2 MiB)"
             }
+            Self::BlockSizes { .. } => "let the server state the mount's blksize for each file, or 0",
             Self::NoUsablePage { .. } => "make it larger: at least 40 KiB, for mkswap",
             Self::InsecureMode { .. } => "chmod 0600 FILE",
             Self::InsecureOwner { .. } => "chown 0:0 FILE",

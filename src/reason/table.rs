@@ -177,6 +177,9 @@ impl Reason {
             Self::MapFull { .. } => own("map-full", Permanent, ACCEPTS),
             Self::NotIdentity => own("not-identity", Permanent, ACCEPTS),
             Self::BlockUnaligned { .. } => own("misaligned", Permanent, ACCEPTS),
+            Self::BlockSizes { .. } => {
+                row("misaligned", Permanent, UNTOLD, "fs/fuse/inode.c:fuse_change_attributes_common")
+            }
             Self::BlockZero => row("no-block-map", Permanent, EINVAL, BMAP),
             Self::ShortBuffer { .. } => own("short-buffer", Permanent, ACCEPTS),
 
