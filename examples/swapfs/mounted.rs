@@ -1,0 +1,250 @@
+//! An image, mounted and served by threads of this process; both ways that swap can go.
+//!
+//! - `bmap`: `fuseblk` of a block device. swapon asks where the blocks lie and then swaps to the device.
+//! - `loop`: plain `fuse`, and a loop device over the file: every page comes here.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fuser::{BackgroundSession, Config, Session, SessionACL};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use swap_dio::fuse::adapter::{SwapGuard, fuseblk};
+
+use crate::area;
+use crate::filesystem::{Habits, NAME, Served, Swapfs};
+use crate::image::Image;
+use crate::loop_device::{LoopDevice, open_direct, open_direct_alone};
+use crate::superblock::{BLOCK_BYTES, Layout, is_ours};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Which way swap goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// fuseblk: the kernel maps the file once and swaps to the device
+    Bmap,
+    /// fuse, and a loop device over the file: every page is served by the program
+    Loop,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bmap => "bmap",
+            Self::Loop => "loop",
+        })
+    }
+}
+
+/// A mounted image. Everything is undone when it is dropped, unless swap is on: that is left, and served no more.
+pub(crate) struct Mounted {
+    /// What swapon is given: the file, or the loop device over it.
+    pub(crate) area: PathBuf,
+    pub(crate) served: Arc<Served>,
+    pub(crate) layout: Layout,
+    /// Loop mode: given back before the mount, which it keeps busy.
+    over: Option<LoopDevice>,
+    mount: Mount,
+    /// Whether it was detached and mounted a second time.
+    again: bool,
+    session: Option<BackgroundSession>,
+    /// The device of an image that is a file, and the image with its lock: last.
+    under: Option<LoopDevice>,
+    image: Image,
+}
+
+enum Mount {
+    Bmap(fuseblk::Mount),
+    Loop(Plain),
+}
+
+impl Mounted {
+    /// Checks the image, mounts it on `folder` and serves it from now on.
+    pub(crate) fn new(image: Image, folder: &Path, mode: Mode, habits: Habits) -> Result<Self> {
+        let layout = image.layout()?;
+        let under = match mode {
+            Mode::Bmap if !image.is_device => Some(LoopDevice::attach(image.file.as_fd())?),
+            Mode::Bmap | Mode::Loop => None,
+        };
+        let device = under.as_ref().map_or(&image.path, |under| &under.path);
+        // Before the mount: some kernels let nobody write to a mounted device.
+        let backing = match mode {
+            Mode::Loop if image.is_device => open_direct_alone(device)?,
+            Mode::Loop | Mode::Bmap => open_direct(device)?,
+        };
+        let (threads, habits) = match mode {
+            Mode::Bmap => (1, habits),
+            Mode::Loop => (LOOP_THREADS, Habits::Direct),
+        };
+        let filesystem = Swapfs::new(layout.clone(), backing, threads, habits)?;
+        let served = filesystem.served();
+        let guard = SwapGuard::new(filesystem, 1);
+        let (mount, channel) = match mode {
+            Mode::Bmap => {
+                let (mount, channel) = fuseblk::mount(device, folder, &options())?;
+                (Mount::Bmap(mount), channel)
+            }
+            Mode::Loop => {
+                let (mount, channel) = Plain::mount(&image.path, folder)?;
+                (Mount::Loop(mount), channel)
+            }
+        };
+        let mut config = Config::default();
+        config.n_threads = Some(threads);
+        let session = Session::from_fd(guard, channel, SessionACL::Owner, config)?.spawn()?;
+        let file = mount.target().join(NAME);
+        let mut mounted =
+            Self { area: file, served, layout, over: None, mount, again: false, session: Some(session), under, image };
+        if mode == Mode::Loop {
+            // Our own handle of the file is closed at once: a program that is killed with a file of its own mount open
+            // would wait for itself.
+            let file = File::options().read(true).write(true).open(&mounted.area)?;
+            let over = LoopDevice::attach(file.as_fd())?;
+            mounted.area.clone_from(&over.path);
+            mounted.over = Some(over);
+        }
+        Ok(mounted)
+    }
+
+    /// What should be known of the loop devices: one that goes through the page cache swaps into memory.
+    pub(crate) fn buffered(&self) -> Option<&Path> {
+        let devices = [self.over.as_ref(), self.under.as_ref()];
+        devices.into_iter().flatten().find(|device| !device.is_direct()).map(|device| device.path.as_path())
+    }
+
+    /// Whether nobody asks anything any more: unmounted from outside, or the connection was aborted.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.guard.is_finished())
+    }
+
+    /// Unmounts if nothing is in use; the kernel decides. While this fails, everything goes on being served.
+    pub(crate) fn try_unmount(&mut self) -> Result<()> {
+        if self.over.is_some() {
+            if area::is_active(&self.area)? {
+                return Err(active(&self.area).into());
+            }
+            // The loop device goes with its last user, which may be a swapon that came just now: then umount is refused.
+            self.over = None;
+        }
+        // Swap has the detached mount, so that the kernel finds this one idle and has no name in /proc/swaps for it.
+        if self.again && area::refuses_writing(&self.area)? {
+            return Err(active(&self.area).into());
+        }
+        match &mut self.mount {
+            Mount::Bmap(mount) => mount.unmount()?,
+            Mount::Loop(mount) => mount.unmount().map_err(|error| match area::is_active(&self.area) {
+                Ok(false) => format!("{}: {error}", mount.target.display()),
+                Ok(true) | Err(_) => active(&self.area),
+            })?,
+        }
+        // The last request comes at once, unless the mount was only detached and something still uses what was there.
+        for _ in 0..20 {
+            if self.has_ended() {
+                return self.join();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.mount_again()
+    }
+
+    /// Gives a detached filesystem a place again, for swapoff to have a path: to mount its device once more is to mount
+    /// the same filesystem, and the channel of the second mount is never used.
+    fn mount_again(&mut self) -> Result<()> {
+        let (Mount::Bmap(mount), target) = (&mut self.mount, self.area.parent().unwrap_or(Path::new("/"))) else {
+            return Err("the mount point is gone, and what was there is still in use".into());
+        };
+        let device = self.under.as_ref().map_or(&self.image.path, |under| &under.path);
+        let (again, _unused) = fuseblk::mount(device, target, &options())?;
+        *mount = again;
+        self.again = true;
+        Err("the mount point was gone while in use: it is mounted again".into())
+    }
+
+    /// The end, after it was unmounted.
+    pub(crate) fn join(&mut self) -> Result<()> {
+        match self.session.take() {
+            Some(session) => Ok(session.join()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Unmounts, and waits a little for whoever still closes a file.
+    pub(crate) fn unmount(mut self) -> Result<()> {
+        for _ in 0..100 {
+            if self.try_unmount().is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.try_unmount()
+    }
+}
+
+fn active(area: &Path) -> String {
+    format!("swap is on: run swapoff {} first", area.display())
+}
+
+impl Mount {
+    fn target(&self) -> &Path {
+        match self {
+            Self::Bmap(mount) => mount.target(),
+            Self::Loop(mount) => &mount.target,
+        }
+    }
+}
+
+/// A mount without a device.
+struct Plain {
+    target: PathBuf,
+    gone: bool,
+}
+
+impl Plain {
+    fn mount(source: &Path, target: &Path) -> io::Result<(Self, OwnedFd)> {
+        let target = target.canonicalize()?;
+        let channel = OwnedFd::from(File::options().read(true).write(true).open("/dev/fuse")?);
+        let fd = channel.as_raw_fd();
+        let data = format!("fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions");
+        let data = std::ffi::CString::new(data)?;
+        mount(source, &target, "fuse.swapfs", MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())?;
+        Ok((Self { target, gone: false }, channel))
+    }
+
+    fn unmount(&mut self) -> io::Result<()> {
+        match unmount(&self.target, UnmountFlags::NOFOLLOW) {
+            // Not a mount: somebody was faster.
+            Ok(()) | Err(Errno::INVAL) => {
+                self.gone = true;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        if !self.gone && self.unmount().is_err() {
+            let _ = unmount(&self.target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        }
+    }
+}
+
+fn options() -> fuseblk::Options {
+    fuseblk::Options { own: Some(is_our_device), ..fuseblk::Options::default() }
+}
+
+fn is_our_device(device: &File) -> io::Result<bool> {
+    let mut start = [0; BLOCK_BYTES];
+    device.read_exact_at(&mut start, 0)?;
+    Ok(is_ours(&start))
+}
+
+const LOOP_THREADS: usize = 4;

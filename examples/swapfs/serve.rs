@@ -1,0 +1,125 @@
+//! `swapfs serve`: mounts, says `ready`, and stays until it is told to go and may.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::filesystem::Habits;
+use crate::format::{describe, format_image};
+use crate::image::Image;
+use crate::mounted::{Mode, Mounted};
+use crate::stop;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// What can go wrong that whoever runs it must have accepted by name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(crate) enum Risk {
+    /// Every page goes through a loop device and FUSE, whose kernel side allocates without a reserve: under global memory
+    /// pressure the machine hangs, whatever the program does
+    LoopOverFuse,
+    /// The image is a file: swap and the server's direct I/O share a pool of the filesystem below
+    FileBacked,
+}
+
+/// Serves an image until SIGINT, SIGTERM or unmount.
+pub(crate) fn serve(
+    path: &Path,
+    folder: &Path,
+    size: Option<u64>,
+    mode: Mode,
+    accepted: &[Risk],
+    habits: Habits,
+) -> Result<()> {
+    stop::listen()?;
+    refuse_risks(path, mode, accepted)?;
+    let image = match size {
+        Some(size) => made(path, size)?,
+        None => Image::open(path)?,
+    };
+    let is_device = image.is_device;
+    if mode == Mode::Loop
+        && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::FUTURE)
+    {
+        eprintln!("swapfs: its memory is not locked: {error}");
+    }
+    let mut mounted = Mounted::new(image, folder, mode, habits)?;
+    eprintln!("{}", describe(&mounted.layout));
+    if let Some(device) = mounted.buffered() {
+        eprintln!("swapfs: {} has no direct I/O: what is swapped out stays in the page cache", device.display());
+    }
+    match mode {
+        Mode::Loop => eprintln!("swapfs: for memory cgroups only: no IO_FLUSHER, no OOM protection, see --help"),
+        Mode::Bmap if !is_device => {
+            eprintln!("swapfs: the image is a file: for swap that must survive global pressure take a block device");
+        }
+        Mode::Bmap => (),
+    }
+    println!("area {}", mounted.area.display());
+    println!("ready");
+    stay(&mut mounted)?;
+    eprintln!("swapfs: {} requests and {} mappings were served", mounted.served.requests(), mounted.served.mappings());
+    Ok(())
+}
+
+fn stay(mounted: &mut Mounted) -> Result<()> {
+    let mut said = String::new();
+    loop {
+        if mounted.has_ended() {
+            eprintln!("swapfs: unmounted");
+            return mounted.join();
+        }
+        if stop::requested() {
+            match mounted.try_unmount() {
+                Ok(()) => return Ok(()),
+                // Once, and again if it is something else.
+                Err(error) if error.to_string() != said => {
+                    said = error.to_string();
+                    eprintln!("swapfs: {said}; it goes after that");
+                }
+                Err(_) => (),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn refuse_risks(path: &Path, mode: Mode, accepted: &[Risk]) -> Result<()> {
+    let is_file = std::fs::metadata(path).map_or(true, |data| data.is_file());
+    let taken = match mode {
+        Mode::Bmap => &[][..],
+        Mode::Loop if is_file => &[Risk::LoopOverFuse, Risk::FileBacked],
+        Mode::Loop => &[Risk::LoopOverFuse],
+    };
+    let missing: Vec<String> = taken
+        .iter()
+        .filter(|risk| !accepted.contains(risk))
+        .filter_map(|risk| clap::ValueEnum::to_possible_value(risk).map(|value| value.get_name().to_owned()))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(",");
+    Err(format!(
+        "--mode loop hangs the machine under global memory pressure, for swap of this same kernel: refused; use --mode \
+         bmap, or say --accept-risk {names}"
+    )
+    .into())
+}
+
+/// The image at `path`, made if nothing is there; if one is, it must be of that size.
+fn made(path: &Path, size: u64) -> Result<Image> {
+    let is_missing = std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    let image = if is_missing { Image::create(path)? } else { Image::open(path)? };
+    if image.content()?.is_none() {
+        format_image(&image, Some(size), 0)?;
+        drop(image);
+        return Ok(Image::open(path)?);
+    }
+    let found = image.layout()?.file();
+    let wanted = size.next_multiple_of(crate::superblock::BLOCK);
+    if found == wanted {
+        Ok(image)
+    } else {
+        Err(format!("{}: the swapfile has {found} bytes, not {wanted}", path.display()).into())
+    }
+}

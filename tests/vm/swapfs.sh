@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# swapfs under global memory pressure, in a throw-away guest that may hang without harm. By hand: it takes minutes.
+#
+#   SWAP_DIO_GUEST=RUNNER tests/vm/swapfs.sh [CASE[=RUNS]…]
+#
+# RUNNER boots a guest and is called as `RUNNER -m MIB -t SECONDS -s MIB -d FOLDER COMMAND`: memory, time limit, size of
+# a scratch disk /dev/vdd, a folder that is copied to /in, a command to run there with bash as root. It prints what the
+# command prints and exits with its status; 124 stands for the time limit, 125 for a guest that died.
+#
+# Cases, with the runs that the claim needs:
+#   bmap=5           340 MiB of pages in 256 MiB of memory, all written twice and read back three times
+#   killed=3         the same, with the server killed while pages go out; then swapoff by path
+#   answering=1      as `killed`, with --answer-open: shows that swapoff by path fails then
+#   refused=1        --mode loop without its override
+#   loop=1           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
+# Exit status: 0 if each case came out as claimed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+runner=${SWAP_DIO_GUEST:?names no runner, see the head of $0}
+cases=("$@")
+[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 loop=1)
+
+cargo build --quiet --release --features fuser --example swapfs
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp "${CARGO_TARGET_DIR:-target}/release/examples/swapfs" "$folder/"
+
+# What runs in the guest: prints one line that begins with `outcome`.
+cat >"$folder/inside" <<'INSIDE'
+set -u
+export PATH=$PATH:/usr/sbin:/sbin
+case=$1
+modprobe fuse 2>/dev/null
+modprobe loop 2>/dev/null
+mkdir -p /run/m
+mode=bmap more=
+case $case in
+    answering) more=--answer-open ;;
+    refused) mode=loop ;;
+    loop) mode=loop more="--accept-risk loop-over-fuse" ;;
+esac
+./swapfs format /dev/vdd --size 480M || exit 9
+./swapfs serve /dev/vdd /run/m --mode $mode $more >/run/out 2>/run/said &
+server=$!
+for _ in $(seq 300); do
+    grep -q '^ready' /run/out && break
+    kill -0 $server 2>/dev/null || break
+    sleep 0.1
+done
+if [ $case = refused ]; then
+    grep -q ready /run/out && exit 9
+    echo "outcome refused: $(cat /run/said)"
+    exit 0
+fi
+area=$(sed -n 's/^area //p' /run/out)
+[ -n "$area" ] || { cat /run/said; exit 9; }
+mkswap $area >/dev/null && swapon $area || exit 9
+free -m | sed -n 2p
+
+out() { sed -n 's/^pswpout //p' /proc/vmstat; }
+coproc pages { ./swapfs pages 340 7; }
+wrong=0
+order() {
+    echo "$1" >&${pages[1]} && read -r -t 600 done count bad millis <&${pages[0]} || { echo "outcome died at $1"; exit 3; }
+    echo "$1: $count pages, $bad wrong, $millis ms"
+    wrong=$((wrong + bad))
+}
+first() { # the first filling, with the server's death in the middle
+    echo "fill 1 sequential" >&${pages[1]}
+    while [ "$(out)" -lt 4000 ]; do sleep 0.1; done
+    kill -9 $server
+    echo "killed at $(out) pages out"
+    read -r -t 600 done count bad millis <&${pages[0]} || { echo "outcome died after the server"; exit 3; }
+}
+case $case in
+    killed | answering) first ;;
+    *) order "fill 1 sequential" ;;
+esac
+order "verify 1 sequential"
+order "fill 2 sequential"
+order "verify 2 sequential"
+order "verify 2 random"
+grep -E '^(pswpin|pswpout|allocstall_normal|oom_kill) ' /proc/vmstat | tr '\n' ' '
+echo
+exec {pages[1]}>&-
+wait $pages_PID 2>/dev/null
+swapoff $area 2>/run/off
+off=$?
+echo "outcome wrong=$wrong swapoff=$off $(cat /run/off)"
+INSIDE
+
+failed=0
+for entry in "${cases[@]}"; do
+    case=${entry%%=*} runs=1
+    [ "$case" = "$entry" ] || runs=${entry#*=}
+    for run in $(seq "$runs"); do
+        status=0
+        said=$("$runner" -m 256 -t 600 -s 1024 -d "$folder" "bash ./inside $case" 2>&1) || status=$?
+        outcome=$(sed -n 's/^outcome //p' <<<"$said" | tail -n 1)
+        case "$case $status $outcome" in
+            "bmap 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
+            "answering 0 wrong=0 swapoff="[1-9]*) verdict=pass ;;
+            "refused 0 refused: "*"--mode loop"*"refused"*) verdict=pass ;;
+            "loop "*) verdict=seen ;;
+            *) verdict=FAIL failed=1 ;;
+        esac
+        [ "$status" != 124 ] || outcome="hung or too slow: stopped at the time limit"
+        [ "$status" != 125 ] || outcome="the guest died"
+        printf '%s %s/%s %s: %s\n' "$case" "$run" "$runs" "$verdict" "$outcome"
+        [ "$verdict" = pass ] && [ -z "${VERBOSE:-}" ] || sed 's/^/    /' <<<"$said" | tail -n 25
+    done
+done
+exit $failed
