@@ -1,6 +1,8 @@
 //! The program `check` as scripts and people call it: bad input, exit status, JSON, and that it leaves no trace.
 #![cfg(all(feature = "linux", target_os = "linux"))]
 
+mod built;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,15 +12,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The program, built from this tree: `cargo test` builds examples, `cargo test --test check` does not.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "check"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the example builds");
-        let test = std::env::current_exe().expect("the path of this test");
-        test.ancestors().nth(2).expect("the target folder").join("examples/check")
-    })
+    PROGRAM.get_or_init(|| built::example("check", &[]))
 }
 
 fn run(arguments: &[OsString]) -> Output {

@@ -5,6 +5,7 @@
 //! failure.
 #![cfg(all(feature = "linux", target_os = "linux"))]
 
+mod built;
 #[path = "make/convert.rs"]
 mod convert;
 // Of which the tests of swapon(2) use more.

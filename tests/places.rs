@@ -4,6 +4,7 @@
 //! Needs root and loop devices; says so and compares nothing without them.
 #![cfg(all(feature = "linux", target_os = "linux"))]
 
+mod built;
 mod machine;
 
 use std::collections::BTreeSet;
@@ -148,7 +149,7 @@ fn who_may_not_ask_is_told_nothing() {
         "mkfs.btrfs -q -d single -m single $DEV $DEV2",
         "btrfs -q device scan $DEV $DEV2; mount $DEV $M",
     );
-    let program = program();
+    let program = built::example("check", &[]);
     for (fs, script) in [(&ntfs, WRITE.to_owned()), (&raid, format!("{NOCOW}{WRITE}; chmod 644 f"))] {
         let path = make(fs, "plain", &format!("MIB=8; {script}"));
         sh(&format!("chmod 755 {}", fs.root.parent().expect("a folder").display()))
@@ -202,13 +203,6 @@ fn the_file_under_a_loop_device_is_looked_at() {
     assert!(below.reasons().iter().any(|why| why.code() == "hole"), "{below:?}");
     agree(&device, "the device");
     assert_eq!(claims(&device).len(), 1);
-}
-
-fn program() -> PathBuf {
-    let built = std::process::Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "check"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the example builds");
-    let test = std::env::current_exe().expect("the path of this test");
-    test.ancestors().nth(2).expect("the target folder").join("examples/check")
 }
 
 /// The device is accepted, and nothing is activated here: an area on memory that is swapped out waits for itself.

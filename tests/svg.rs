@@ -1,6 +1,7 @@
 //! The picture that `check --svg` draws: well-formed, small whatever it shows, and nothing that is refused left out.
 #![cfg(all(feature = "linux", target_os = "linux"))]
 
+mod built;
 #[path = "../examples/check/grid.rs"]
 mod grid;
 #[path = "../examples/check/human.rs"]
@@ -30,15 +31,9 @@ use swap_dio::{Bytes, ExtentFlags, ExtentState, FileExtent};
 
 const LIMIT: usize = 1 << 20;
 
-/// The program, built from this tree.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "check"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the example builds");
-        let test = std::env::current_exe().expect("the path of this test");
-        test.ancestors().nth(2).expect("the target folder").join("examples/check")
-    })
+    PROGRAM.get_or_init(|| built::example("check", &[]))
 }
 
 fn run<I: AsRef<OsStr>>(folder: &Path, arguments: &[I]) -> Output {

@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 #[path = "../examples/swapfs/area.rs"]
 mod area;
+mod built;
 #[path = "../examples/swapfs/cgroup.rs"]
 mod cgroup;
 #[path = "swapfs/daemon.rs"]

@@ -67,7 +67,7 @@ impl Backing {
         let mut found = Collector::new(depth);
         let reasons = [through::filesystem(way), through::inode(&inode, mount.as_ref(), page_size)];
         reasons.into_iter().flatten().for_each(|reason| found.say(For::File, reason));
-        if matches!(way, Way::Iomap | Way::Xfs) {
+        if way.is_iomap() {
             let claims = Claims::of(&file, &inode, way).map_err(ExamineError::Open)?;
             if let Ok(area) = Area::without_header(inode.size, page_size) {
                 let walk = Walk { file: &file, claims: &claims, area: &area };

@@ -117,7 +117,7 @@ impl Chunk {
 fn append(chunks: &mut Vec<Chunk>, count: u32, bytes: &[u8]) -> Option<()> {
     for item in BtrfsSearch::items(count, bytes) {
         let (start, item) = item?;
-        let word = |at: usize| Some(u64::from_le_bytes(*item.get(at..)?.first_chunk()?));
+        let word = |at| BtrfsSearch::word(item, at);
         let chunk = Chunk {
             start,
             length: word(0)?,

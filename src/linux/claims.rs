@@ -11,11 +11,11 @@ use rustix::io::Errno;
 use super::chunks::Chunks;
 use super::error::{ExamineError, fact, no_fact};
 use super::fiemap::Go;
-use super::filesystem::{Way, way};
+use super::filesystem::Way;
 use super::inode::Inode;
 use super::ioctl::{btrfs_is_scrubbed, device_size};
 use super::open::open;
-use super::{btrfs, fibmap, fiemap, mount, xfs};
+use super::{btrfs, fibmap, fiemap, filesystem, xfs};
 use crate::candidate::Kind;
 use crate::extent::{ExtentFlags, FileExtent};
 use crate::reason::Reason;
@@ -43,8 +43,7 @@ pub fn extents(path: &Path, mut take: impl FnMut(Result<FileExtent, Reason>)) ->
             return Err(ExamineError::Fact { what: "extents of what is no file", error: Errno::INVAL });
         }
     }
-    let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
-    let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+    let (_, way) = filesystem::of(&inode).map_err(no_fact("the mount table"))?;
     let claims = Claims::of(&file, &inode, way).map_err(fact("its extents"))?;
     let walked = claims.walk(&file, inode.size, |claim| {
         let placed =

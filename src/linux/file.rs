@@ -9,13 +9,13 @@ use rustix::io::Errno as OsError;
 
 use super::claims::Claims;
 use super::error::{ExamineError, fact, no_fact};
-use super::filesystem::{Way, way};
+use super::filesystem::Way;
 use super::inode::Inode;
 use super::mount::Mount;
 use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, f2fs, mount, network, process, references, through};
+use super::{btrfs, f2fs, filesystem, network, process, references, through};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
@@ -34,29 +34,18 @@ pub(super) fn examine(
 ) -> Result<Examination, ExamineError> {
     let page_size = candidate.page_size;
     let (file, inode) = open(path, named)?;
-    let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
-    let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+    let (mount, way) = filesystem::of(&inode).map_err(no_fact("the mount table"))?;
     let on_disk = OnDisk { file, inode, mount, page_size, release: candidate.release };
 
     on_disk.conditions(path, way, &mut candidate)?;
-    match way {
-        // How such a filesystem answers the opening is not known either: its own answer comes first.
-        Way::Unknown(filesystem) => found.say(For::Both, Reason::FilesystemUnknown { filesystem }),
-        Way::Network(filesystem) => {
-            found.say(For::Both, Reason::Network { filesystem });
-            let refused = rustix::fs::access(path, Access::WRITE_OK).is_err_and(|error| error != OsError::ROFS);
-            if refused || !network::asks_as_root() {
-                found.say(For::Both, Reason::FilesystemUnknown { filesystem: "what this file's server answers root" });
-            }
+    if let Some(reason) = way.before_opening() {
+        found.say(For::Both, reason);
+    }
+    if matches!(way, Way::Network(_)) {
+        let refused = rustix::fs::access(path, Access::WRITE_OK).is_err_and(|error| error != OsError::ROFS);
+        if refused || !network::asks_as_root() {
+            found.say(For::Both, Reason::FilesystemUnknown { filesystem: "what this file's server answers root" });
         }
-        Way::Iomap
-        | Way::Xfs
-        | Way::Btrfs
-        | Way::F2fs
-        | Way::Bmap(_)
-        | Way::ServedBmap
-        | Way::NoPageRead(_)
-        | Way::NoBlockMap(_) => (),
     }
     candidate.judge(|reason| found.say(For::Both, reason));
 
@@ -106,7 +95,7 @@ impl OnDisk {
         if let Way::NoPageRead(filesystem) = way {
             candidate.no_page_read = Some(filesystem);
         }
-        if matches!(way, Way::Iomap | Way::Xfs) {
+        if way.is_iomap() {
             let block = rustix::fs::fstatfs(&self.file).map_err(fact("the filesystem's block size"))?.f_bsize;
             candidate.block = Bytes::new(u64::try_from(block).unwrap_or(0));
         }

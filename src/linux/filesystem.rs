@@ -5,7 +5,9 @@
 
 use std::path::Path;
 
-use super::mount::Mount;
+use super::inode::Inode;
+use super::mount::{self, Mount};
+use crate::reason::Reason;
 
 /// What swapon(2) finds in the filesystem's operations.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,6 +32,36 @@ pub(super) enum Way {
     NoBlockMap(&'static str),
     /// Not encoded in this version.
     Unknown(&'static str),
+}
+
+impl Way {
+    /// What stands against a file before it is opened: how such a filesystem answers the opening is not known either.
+    pub(super) const fn before_opening(self) -> Option<Reason> {
+        match self {
+            Self::Unknown(filesystem) => Some(Reason::FilesystemUnknown { filesystem }),
+            Self::Network(filesystem) => Some(Reason::Network { filesystem }),
+            Self::Iomap
+            | Self::Xfs
+            | Self::Btrfs
+            | Self::F2fs
+            | Self::Bmap(_)
+            | Self::ServedBmap
+            | Self::NoPageRead(_)
+            | Self::NoBlockMap(_) => None,
+        }
+    }
+
+    /// Whether iomap serves it: blocks may be larger than a page, and extents are FIEMAP's.
+    pub(super) const fn is_iomap(self) -> bool {
+        matches!(self, Self::Iomap | Self::Xfs)
+    }
+}
+
+/// The mount that an inode was reached through, and the way for it.
+pub(super) fn of(inode: &Inode) -> std::io::Result<(Option<Mount>, Way)> {
+    let mount = mount::of(inode)?;
+    let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+    Ok((mount, way))
 }
 
 /// The way for a mounted filesystem.

@@ -143,9 +143,7 @@ impl BtrfsSearch {
         unsafe { ioctl(fd, Updater::<TREE_SEARCH, Self>::new(self)) }?;
         Ok((self.items, &self.found))
     }
-}
 
-impl BtrfsSearch {
     /// The items of an answer, each with the offset of its key; `None` for one that is cut off.
     pub(super) fn items(count: u32, bytes: &[u8]) -> impl Iterator<Item = Option<(u64, &[u8])>> {
         let mut rest = Some(bytes);
@@ -160,6 +158,11 @@ impl BtrfsSearch {
             rest = taken.map(|(_, _, after)| after);
             (!ended).then(|| taken.map(|(offset, item, _)| (offset, item)))
         })
+    }
+
+    /// A word of an item, which is stored as little-endian.
+    pub(super) fn word(item: &[u8], at: usize) -> Option<u64> {
+        item.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
     }
 }
 

@@ -57,7 +57,7 @@ struct Run {
 impl Run {
     /// `None` for an inline extent.
     fn of(offset: u64, item: &[u8]) -> Option<Self> {
-        let word = |at: usize| Some(u64::from_le_bytes(*item.get(at..)?.first_chunk()?));
+        let word = |at| BtrfsSearch::word(item, at);
         let (place, within, length) = (word(21)?, word(37)?, word(45)?);
         (*item.get(20)? != INLINE).then(|| Self { place, length, start: offset.wrapping_sub(within) })
     }
@@ -73,7 +73,7 @@ struct Owner {
 impl Owner {
     /// Whether an item of the extent tree has one reference, and that of this owner.
     fn is_alone(&self, item: &[u8]) -> bool {
-        let word = |at: usize| Some(u64::from_le_bytes(*item.get(at..)?.first_chunk()?));
+        let word = |at| BtrfsSearch::word(item, at);
         let count = || Some(u64::from(u32::from_le_bytes(*item.get(49..)?.first_chunk()?)));
         item.len() == ONE_REFERENCE
             && item.get(24) == Some(&DATA_REFERENCE)

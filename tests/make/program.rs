@@ -8,15 +8,11 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-/// The program, built from this tree: `cargo test` builds examples, `cargo test --test make` does not.
+use crate::built;
+
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "make"]).status();
-        assert!(built.is_ok_and(|status| status.success()), "the example builds");
-        let test = std::env::current_exe().expect("the path of this test");
-        test.ancestors().nth(2).expect("the target folder").join("examples/make")
-    })
+    PROGRAM.get_or_init(|| built::example("make", &[]))
 }
 
 /// A copy in a folder that everybody may enter.

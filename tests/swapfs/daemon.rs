@@ -11,19 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::area::{Area, is_active, write_header};
+use crate::built;
 use crate::machine::sh;
 use crate::pressure::Pressure;
 
-/// The program, built from this tree: `cargo test` builds examples, `cargo test --test swapfs` does not.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let arguments = ["build", "--quiet", "--features", "fuser", "--example", "swapfs"];
-        let built = Command::new(env!("CARGO")).args(arguments).status();
-        assert!(built.is_ok_and(|status| status.success()), "the example builds");
-        let test = std::env::current_exe().expect("the path of this test");
-        test.ancestors().nth(2).expect("the target folder").join("examples/swapfs")
-    })
+    PROGRAM.get_or_init(|| built::example("swapfs", &["--features", "fuser"]))
 }
 
 /// Runs it to its end.

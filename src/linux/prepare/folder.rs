@@ -14,10 +14,10 @@ use rustix::io::Errno as OsError;
 use super::error::{PrepareError, failed};
 use crate::candidate::{Candidate, Condition, Kind};
 use crate::linux::error::{ExamineError, fact, no_fact};
-use crate::linux::filesystem::{Way, way};
+use crate::linux::filesystem::Way;
 use crate::linux::inode::Inode;
 use crate::linux::mount::Mount;
-use crate::linux::{btrfs, f2fs, mount, swaps, through};
+use crate::linux::{btrfs, f2fs, filesystem, swaps, through};
 use crate::model::Model;
 use crate::reason::{Class, Reason};
 use crate::release::Release;
@@ -54,8 +54,7 @@ impl Folder {
             Err(error) => return Err(failed("look the name up")(error)),
         }
         let inode = Inode::of(&fd).map_err(fact("the folder's attributes"))?;
-        let mount = mount::of(&inode).map_err(no_fact("the mount table"))?;
-        let way = mount.as_ref().map_or(Way::Unknown("a mount that the mount table does not show"), way);
+        let (mount, way) = filesystem::of(&inode).map_err(no_fact("the mount table"))?;
         let block = rustix::fs::fstatfs(&fd).map_err(fact("the filesystem's block size"))?.f_bsize;
         let block = Bytes::new(u64::try_from(block).unwrap_or(0));
         Ok(Self { fd, name, inode, mount, way, block })
@@ -69,18 +68,7 @@ impl Folder {
                 first = Some(reason);
             }
         };
-        match self.way {
-            Way::Unknown(filesystem) => say(Reason::FilesystemUnknown { filesystem }),
-            Way::Network(filesystem) => say(Reason::Network { filesystem }),
-            Way::Iomap
-            | Way::Xfs
-            | Way::Btrfs
-            | Way::F2fs
-            | Way::Bmap(_)
-            | Way::ServedBmap
-            | Way::NoPageRead(_)
-            | Way::NoBlockMap(_) => (),
-        }
+        self.way.before_opening().into_iter().for_each(&mut say);
         self.candidate(page_size)?.judge(&mut say);
         match self.way {
             Way::NoBlockMap(filesystem) => say(Reason::NoBlockMap { filesystem }),
@@ -116,17 +104,6 @@ impl Folder {
         conditions.set(Condition::FILESYSTEM_READ_ONLY, mount.is_some_and(Mount::is_filesystem_read_only));
         conditions.set(Condition::MOUNT_READ_ONLY, denied || mount.is_some_and(Mount::is_mount_read_only));
         conditions.set(Condition::ENCRYPTED, self.inode.encrypted);
-        let block = match self.way {
-            Way::Iomap | Way::Xfs => self.block,
-            Way::Btrfs
-            | Way::F2fs
-            | Way::Bmap(_)
-            | Way::ServedBmap
-            | Way::Network(_)
-            | Way::NoPageRead(_)
-            | Way::NoBlockMap(_)
-            | Way::Unknown(_) => Bytes::ZERO,
-        };
         Ok(Candidate {
             kind: Kind::RegularFile,
             release: Release::running(),
@@ -135,7 +112,7 @@ impl Folder {
             unknown: Condition::empty(),
             active_areas: swaps::look(&self.inode).map_err(no_fact("/proc/swaps"))?.areas,
             holder: None,
-            block,
+            block: if self.way.is_iomap() { self.block } else { Bytes::ZERO },
             no_page_read: if let Way::NoPageRead(filesystem) = self.way { Some(filesystem) } else { None },
         })
     }
