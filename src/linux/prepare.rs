@@ -114,10 +114,10 @@ pub fn prepare(
     folder.check(plan.model, page_size)?;
     let plan = Plan { size: folder.whole_units(plan.size, page_size), ..*plan };
     let (header, size) = plan.format(page_size)?;
-    draft::clear_remains(&folder.fd, &folder.name, page_size)?;
+    let mut watch = Watch::new(size, &mut progress);
+    draft::clear_remains(&folder.fd, &folder.name, page_size, &mut watch)?;
     folder.check_space(size)?;
 
-    let mut watch = Watch::new(size, &mut progress);
     let draft = Draft::new(&folder.fd, &folder.name, page_size, &mut watch)?;
     let file = draft.file();
     let inode = attributes::settle(file, folder.way, plan.model, page_size)?;

@@ -62,8 +62,7 @@ impl<'a> Draft<'a> {
                     }
                 }
                 Err(OsError::EXIST) => {
-                    watch.tell(Phase::Clear, 0)?;
-                    clear(folder, &part, page_size)?;
+                    clear(folder, &part, page_size, watch)?;
                 }
                 Err(error) => return Err(failed("create a file")(error)),
             }
@@ -173,7 +172,8 @@ impl Drop for Part<'_> {
 ///
 /// # Errors
 /// A live run has it; it is something else.
-fn clear(folder: &File, part: &OsStr, page_size: PageSize) -> Result<(), PrepareError> {
+fn clear(folder: &File, part: &OsStr, page_size: PageSize, watch: &mut Watch) -> Result<(), PrepareError> {
+    watch.tell(Phase::Clear, 0)?;
     let in_the_way = || PrepareError::PartInTheWay { part: part.to_string_lossy().escape_debug().to_string() };
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(folder, part, flags, Mode::empty()) {
@@ -196,10 +196,15 @@ fn clear(folder: &File, part: &OsStr, page_size: PageSize) -> Result<(), Prepare
 }
 
 /// Removes what a killed run left under the part's name, if it did: its blocks may be what is missing.
-pub(super) fn clear_remains(folder: &File, name: &OsStr, page_size: PageSize) -> Result<(), PrepareError> {
+pub(super) fn clear_remains(
+    folder: &File,
+    name: &OsStr,
+    page_size: PageSize,
+    watch: &mut Watch,
+) -> Result<(), PrepareError> {
     let part = part_of(name);
     match rustix::fs::statat(folder, &part, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => clear(folder, &part, page_size),
+        Ok(_) => clear(folder, &part, page_size, watch),
         Err(_) => Ok(()),
     }
 }
