@@ -48,5 +48,5 @@ mod pin;
 mod words;
 
 pub use bmap::{Answer, Question, check_block_size};
-pub use pin::{Handle, Pin};
+pub use pin::{Handle, NotActive, Pin};
 pub use words::{Fopen, Init, Write};

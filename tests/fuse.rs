@@ -1,7 +1,7 @@
 //! FUSE without a library: the answer to `BMAP` for every kind of extent, and what holds a file until when.
 
 use proptest::prelude::*;
-use swap_dio::fuse::{Answer, Handle, Pin, Question, Write, check_block_size};
+use swap_dio::fuse::{Answer, Handle, Init, NotActive, Pin, Question, Write, check_block_size};
 use swap_dio::guard::Operation;
 use swap_dio::reason::Errno;
 use swap_dio::{BlockSize, Bytes, DeviceId, ExtentFlags, ExtentState, FileExtent};
@@ -79,7 +79,7 @@ proptest! {
 
     /// Against a model that knows which handles were open at a `BMAP`: the pin never lets go before it.
     #[test]
-    fn a_pin_holds_as_long_as_any_handle_that_may_be_swapons(acts in proptest::collection::vec((0u8..5, 0usize..8), 0..60)) {
+    fn a_pin_holds_as_long_as_any_handle_that_may_be_swapons(acts in proptest::collection::vec((0u8..6, 0usize..8), 0..60)) {
         let (mut pin, mut open, mut suspects, mut orphan) = (Pin::default(), Vec::new(), Vec::<Handle>::new(), false);
         for (act, which) in acts {
             match act {
@@ -93,6 +93,10 @@ proptest! {
                     let handle = open.remove(which % open.len());
                     pin.released(handle);
                     suspects.retain(|other| *other != handle);
+                }
+                5 => {
+                    pin.let_go(NotActive::by_write(Write::empty(), Init::empty()).expect("a proof"));
+                    (suspects, orphan) = (Vec::new(), false);
                 }
                 4 if which == 0 => {
                     pin.forgotten();
@@ -143,6 +147,35 @@ fn without_handles_only_forgetting_lets_go() {
     pin.released(handle);
     assert!(pin.is_held());
     pin.forgotten();
+    assert!(!pin.is_held());
+}
+
+#[test]
+fn a_request_that_an_active_area_would_not_see_lets_go() {
+    let all = Init::all();
+    for bits in 0..8 {
+        let write = Write::from_bits_retain(bits);
+        let proves = |connection| NotActive::by_write(write, connection).is_some();
+        assert_eq!(proves(all - Init::ASYNC_DIO), !write.contains(Write::CACHE), "{write:?}");
+        assert!(!proves(all) && !proves(Init::ASYNC_DIO), "{write:?}");
+    }
+    assert!(NotActive::by_truncation(Bytes::new(1)).is_none());
+
+    let proof = || NotActive::by_truncation(Bytes::ZERO).expect("nothing is left");
+    let mut pin = Pin::default();
+    pin.asked();
+    pin.let_go(proof());
+    assert!(!pin.is_held());
+    // Handles that were open stay so, and hold again after the next question.
+    let first = pin.opened();
+    pin.asked();
+    pin.let_go(proof());
+    let second = pin.opened();
+    assert!(!pin.is_held());
+    pin.asked();
+    pin.released(second);
+    assert!(pin.is_held());
+    pin.released(first);
     assert!(!pin.is_held());
 }
 

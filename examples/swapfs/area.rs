@@ -44,9 +44,10 @@ impl Area {
 
 impl Drop for Area {
     fn drop(&mut self) {
-        if self.active
-            && let Err(error) = self.off()
-        {
+        if !self.active {
+            return;
+        }
+        if let Err(error) = self.off() {
             eprintln!("swapfs: {} is left active: {error}", self.path.display());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! With the default [`Habits`] it can die while its file is swapped to: `OPEN` is answered with `ENOSYS`, after which
 //! the kernel opens files without asking, and what was told of names and attributes does not expire. So swapoff(2) by
-//! path needs no answer of anybody.
+//! path needs no answer of anybody. Nobody tells then that it happened: the first ordinary write does, see `connection`.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,6 +17,7 @@ use fuser::{
     LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
+use swap_dio::fuse::Init;
 use swap_dio::fuse::adapter::{Bounce, BounceError, Opening, SwapFiles};
 use swap_dio::{ByteRange, Bytes, FileExtent};
 
@@ -189,6 +190,14 @@ impl SwapFiles for Swapfs {
         }
     }
 
+    fn connection(&self) -> Option<Init> {
+        // Of what `init` asks for nothing else bears on it.
+        match self.habits {
+            Habits::Survivable => Some(Init::empty()),
+            Habits::Ordinary | Habits::Direct => None,
+        }
+    }
+
     fn is_forgotten(&self, ino: u64) -> bool {
         ino == INODE.0 && self.known.load(Ordering::Acquire) == 0
     }
@@ -199,7 +208,10 @@ impl fuser::Filesystem for Swapfs {
         self.served.note();
         let largest = LARGEST as u32;
         config.set_max_write(largest).map_err(|limit| io::Error::other(format!("at most {limit} bytes a write")))?;
-        let _ = config.add_capabilities(InitFlags::FUSE_ASYNC_DIO);
+        // Direct I/O that outlives the inode's lock would prove nothing, see `connection`.
+        if self.habits != Habits::Survivable {
+            let _ = config.add_capabilities(InitFlags::FUSE_ASYNC_DIO);
+        }
         let _ = config.set_max_background(64);
         Ok(())
     }

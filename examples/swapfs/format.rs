@@ -20,9 +20,7 @@ pub(crate) fn format(path: &Path, size: Option<u64>, force: u8) -> Result<Layout
 
 /// The same on an image that is open.
 pub(crate) fn format_image(image: &Image, size: Option<u64>, force: u8) -> Result<Layout> {
-    if let Some(content) = image.content()?
-        && force < 2
-    {
+    if let Some(content) = image.content()?.filter(|_| force < 2) {
         let said = if force == 1 { "--force must be said twice" } else { "--force, said twice, destroys it" };
         return Err(format!("{} holds {content}: {said}", image.path.display()).into());
     }

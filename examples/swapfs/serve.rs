@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::mm::{MlockAllFlags, mlockall};
+
 use crate::filesystem::Habits;
 use crate::format::{describe, format_image};
 use crate::image::Image;
@@ -37,10 +39,8 @@ pub(crate) fn serve(
         None => Image::open(path)?,
     };
     let is_device = image.is_device;
-    if mode == Mode::Loop
-        && let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::FUTURE)
-    {
-        eprintln!("swapfs: its memory is not locked: {error}");
+    if mode == Mode::Loop {
+        lock_memory();
     }
     let mut mounted = Mounted::new(image, folder, mode, habits)?;
     eprintln!("{}", describe(&mounted.layout));
@@ -59,6 +59,12 @@ pub(crate) fn serve(
     stay(&mut mounted)?;
     eprintln!("swapfs: {} requests and {} mappings were served", mounted.served.requests(), mounted.served.mappings());
     Ok(())
+}
+
+fn lock_memory() {
+    if let Err(error) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
+        eprintln!("swapfs: its memory is not locked: {error}");
+    }
 }
 
 fn stay(mounted: &mut Mounted) -> Result<()> {

@@ -6,18 +6,21 @@
 //! anew: swapon may come while somebody else's look still holds the file.
 //!
 //! A server that answers `OPEN` with `ENOSYS`, so that swapoff works after its death, hears of no handle at all: its
-//! file is held from the first `BMAP` until the kernel forgets the inode (`FORGET`).
+//! file is held from the first `BMAP` until the kernel forgets the inode (`FORGET`), or sends what it would not send for
+//! an active area ([`NotActive`]): mkswap(8) after swapoff does.
 //!
 //! Source: observed on Linux 6.18; `fs/fuse/file.c:fuse_open`, `fuse_bmap`, `fuse_release_common`.
 
+use super::{Init, Write};
 use crate::guard::Operation;
 use crate::reason::Reason;
+use crate::unit::Bytes;
 
 /// Whether one file's blocks must stay where they are. For several files: one each.
 ///
 /// # Invariants
 /// 1. `holding` is at most `open`. 2. A file that was asked for is held until each handle that was open then is closed,
-///    or, if none was, until it is forgotten.
+///    or, if none was, until it is forgotten; or until it is proved to be no active area.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Pin {
     /// The number of the next handle.
@@ -45,6 +48,35 @@ impl Handle {
     /// The handle of a number that [`Handle::get`] gave.
     pub const fn new(number: u64) -> Self {
         Self(number)
+    }
+}
+
+/// Proof that a file is no active area, until the request that proves it is answered: a request that the kernel sends
+/// with the inode's lock held, after it has looked whether the file is one. swapon holds that lock from before its first
+/// `BMAP` until the file is marked, so that neither can be on its way meanwhile.
+///
+/// Only for requests of the connection that was asked `BMAP`, and for a file whose generation the server does not change.
+/// No proof are `FALLOCATE` and `COPY_FILE_RANGE`, which are looked at without the lock, and a `SETATTR` to more than
+/// nothing, which may be growth to the kernel.
+#[derive(Debug)]
+#[must_use = "what it proves ends with the answer to the request"]
+pub struct NotActive(());
+
+impl NotActive {
+    /// By a `WRITE`, unless it comes from the page cache (`FUSE_WRITE_CACHE`), or may have been submitted long ago: with
+    /// `FUSE_ASYNC_DIO` on the connection, direct I/O outlives the lock.
+    ///
+    /// Source: Linux v6.1 to v6.18, `fs/fuse/file.c:fuse_cache_write_iter`, `fuse_direct_write_iter`, `fuse_direct_IO`;
+    /// `fs/read_write.c:generic_write_checks`.
+    pub const fn by_write(write: Write, connection: Init) -> Option<Self> {
+        if write.contains(Write::CACHE) || connection.contains(Init::ASYNC_DIO) { None } else { Some(Self(())) }
+    }
+
+    /// By a `SETATTR` that leaves nothing of the file.
+    ///
+    /// Source: Linux v6.1 to v6.18, `fs/attr.c:inode_newsize_ok`, called by `fs/fuse/dir.c:fuse_do_setattr`.
+    pub const fn by_truncation(size: Bytes) -> Option<Self> {
+        if size.get() == 0 { Some(Self(())) } else { None }
     }
 }
 
@@ -88,6 +120,12 @@ impl Pin {
     /// Notes that the kernel has forgotten the inode (`FORGET` down to 0): nobody can have it active.
     pub const fn forgotten(&mut self) {
         *self = Self { next: self.next, open: 0, mark: 0, holding: 0, until_forgotten: false };
+    }
+
+    /// Notes that the file is no active area: the handles that were open may go on being so, they are nobody's swap.
+    pub const fn let_go(&mut self, proof: NotActive) {
+        let NotActive(()) = proof;
+        (self.mark, self.holding, self.until_forgotten) = (0, 0, false);
     }
 
     /// Whether the file may be an active swap area, so that its blocks must not move.

@@ -109,16 +109,24 @@ pub(crate) fn setattr(valid: u32, size: u64) -> Body {
 }
 
 fn fuser_source() -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let version = String::from_utf8(cargo(&["-vV"])).expect("text");
+    // Packages of other platforms may not be on this machine.
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let arguments = ["metadata", "--format-version", "1", "--offline", "--all-features", "--manifest-path", manifest];
-    let output = Command::new(cargo).args(arguments).output().expect("cargo metadata");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let arguments = ["metadata", "--format-version", "1", "--offline", "--all-features", "--filter-platform", host];
+    let output = cargo(&[&arguments[..], &["--manifest-path", manifest]].concat());
+    let metadata: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let fuser = packages.iter().find(|package| package["name"] == "fuser").expect("fuser is a dependency");
     let manifest = PathBuf::from(fuser["manifest_path"].as_str().expect("a path"));
     std::fs::read_to_string(manifest.with_file_name("src/lib.rs")).expect("fuser's source")
+}
+
+fn cargo(arguments: &[&str]) -> Vec<u8> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(program).args(arguments).output().expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 /// The methods of the block that begins after `start`; those of macOS are no part of Linux.

@@ -249,6 +249,42 @@ fn without_handles_only_forgetting_lets_go() {
 }
 
 #[test]
+fn what_the_kernel_sends_only_for_what_is_no_area_lets_go() {
+    const CACHE: u32 = 1;
+    let write =
+        |flags: u32| (op::WRITE, Body::new().u64(0).u64(0).u32(4).u32(flags).u64(0).u32(0x8001).u32(0).bytes(b"data"));
+    let size = |bytes: u64| (op::SETATTR, setattr(8, bytes));
+    // What the filesystem tells of its connection, a request, and whether it lets go.
+    let cases = [
+        ("nothing told", 0, write(0), false),
+        ("nothing told", 0, size(0), false),
+        ("a write", 1, write(0), true),
+        ("a write that kills set-id bits, of a lock's owner", 1, write(0b110), true),
+        ("a write from the page cache", 1, write(CACHE), false),
+        ("a flag that nobody knows", 1, write(1 << 9), false),
+        ("a write that may be old", 2, write(0), false),
+        ("cut to nothing", 1, size(0), true),
+        ("cut to nothing", 2, size(0), true),
+        ("cut to something", 1, size(4096), false),
+    ];
+    for (name, connection, (opcode, body), lets_go) in cases {
+        for stateless in [0, 1] {
+            let mut served = Served::start();
+            served.knobs.stateless.store(stateless, SeqCst);
+            let _ = served.peer.ask(op::OPEN, 2, Body::new().u32(2).u32(0));
+            served.burst(2);
+            served.knobs.connection.store(connection, SeqCst);
+            let answer = served.peer.ask(opcode, 2, body.clone()).map(|_| ());
+            let expected = if lets_go { (Ok(()), vec![]) } else { (Err(TXTBSY), vec![2]) };
+            assert_eq!((answer, served.held()), expected, "{name}, connection {connection}, stateless {stateless}");
+            // The next swapon holds it again.
+            served.burst(2);
+            assert_eq!(served.held(), [2], "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_handle_of_create_counts() {
     let mut served = Served::start();
     let create = Body::new().u32(0o102).u32(0o644).u32(0o22).u32(0).name("made");

@@ -14,6 +14,7 @@ use fuser::{
     OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs,
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
+use swap_dio::fuse::Init;
 use swap_dio::fuse::adapter::{Opening, SwapFiles};
 use swap_dio::{ByteRange, Bytes, FileExtent};
 
@@ -57,6 +58,8 @@ pub(crate) struct Knobs {
     pub(crate) refuses: AtomicU64,
     /// Whether `OPEN` is answered `ENOSYS`.
     pub(crate) stateless: AtomicU64,
+    /// Whether the filesystem tells what `INIT` agreed on: 1 nothing, 2 asynchronous direct I/O.
+    pub(crate) connection: AtomicU64,
     /// 1 lets the next `is_forgotten` wait, which makes it 2 until somebody makes it 0.
     pub(crate) stalled: AtomicU64,
     /// Whether `STATFS` begins to count the allocations of its thread.
@@ -160,6 +163,14 @@ impl SwapFiles for Tiny {
             return Opening::Stateless;
         }
         if self.knobs.refuses.load(SeqCst) == ino { Opening::Refused(Errno::EACCES) } else { Opening::Forwarded }
+    }
+
+    fn connection(&self) -> Option<Init> {
+        match self.knobs.connection.load(SeqCst) {
+            1 => Some(Init::empty()),
+            2 => Some(Init::ASYNC_DIO),
+            _ => None,
+        }
     }
 
     fn is_forgotten(&self, ino: u64) -> bool {

@@ -1,12 +1,14 @@
 //! What happens to swap when something happens to the server: each with the real kernel, under pressure in a cgroup.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::area::is_active;
+use crate::area::{self, Area, is_active, write_header};
 use crate::daemon::{AREA, Daemon, LOOP, MIB, WORKING_SET, alone, assert_intact, filled, run, said, used};
 use crate::machine::{ready, sh};
 
@@ -277,3 +279,71 @@ fn a_swapfile_has_all_its_blocks() {
     let said = said(&run(&["serve", "--mode", "bmap"], &[&image, folder.path()]));
     assert!(said.contains("has holes, so that a write may find its disk full"), "{said}");
 }
+
+#[test]
+fn after_swapoff_it_may_be_made_anew() {
+    if !ready(&["losetup", "mkswap"]) {
+        return;
+    }
+    let _alone = alone();
+    let mut daemon = Daemon::bmap();
+    let dir = daemon.dir.display();
+    for _ in 0..2 {
+        let area = daemon.swap_on();
+        assert!(area::refuses_writing(&daemon.area).expect("opened"), "the kernel lets nobody write");
+        area.deactivate().expect("swapoff");
+        // Nothing told the server: what does is the write.
+        sh(&format!("mkswap {dir}/swapfile && dd if=/dev/zero of={dir}/swapfile bs=4k count=10 seek=1 conv=notrunc"))
+            .expect("mkswap after swapoff");
+    }
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended(SOON).is_some_and(|status| status.success()), "{}", daemon.said());
+}
+
+#[test]
+fn a_write_that_races_with_swapon_is_before_it_or_refused() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    let daemon = Daemon::bmap();
+    write_header(&daemon.area, AREA * MIB, [7; 16]).expect("a header");
+    // What an area that is on would hold, a page that nothing is swapped to: its last.
+    let last = AREA * MIB - 4096;
+    let over = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let writers = [0, libc::O_DIRECT].map(|flags| {
+            let (area, over) = (&daemon.area, &over);
+            scope.spawn(move || {
+                let page = Aligned([0x5a; 4096]);
+                let file = OpenOptions::new().write(true).custom_flags(flags).open(area).expect("the file");
+                let (mut done, mut refused) = (0u32, 0u32);
+                while !over.load(Ordering::Acquire) {
+                    match file.write_at(&page.0, last) {
+                        Ok(4096) => done += 1,
+                        Ok(other) => panic!("{other} bytes were written"),
+                        Err(error) if error.raw_os_error() == Some(libc::ETXTBSY) => refused += 1,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                (done, refused)
+            })
+        });
+        for _ in 0..10 {
+            let area = Area::activate(&daemon.area).expect("swapon");
+            // Each write that is answered from now on must be a refusal, by the kernel.
+            assert!(area::refuses_writing(&daemon.area).expect("opened"));
+            std::thread::sleep(Duration::from_millis(50));
+            area.deactivate().expect("swapoff");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        over.store(true, Ordering::Release);
+        writers.map(|writer| writer.join().expect("a writer"))
+    });
+    for (done, refused) in written {
+        assert!(done > 10 && refused > 10, "{done} written, {refused} refused: no race");
+    }
+}
+
+#[repr(align(4096))]
+struct Aligned([u8; 4096]);

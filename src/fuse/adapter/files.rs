@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use fuser::{Errno, OpenFlags};
 
 use crate::extent::FileExtent;
+use crate::fuse::Init;
 use crate::unit::ByteRange;
 
 /// What [`SwapGuard`](super::SwapGuard) asks the filesystem that it wraps.
@@ -38,6 +39,15 @@ pub trait SwapFiles {
     fn opening(&self, ino: u64, flags: OpenFlags) -> Opening {
         let _ = (ino, flags);
         Opening::Forwarded
+    }
+
+    /// What `INIT` agreed on, if the filesystem wants a held file let go by a request that the kernel never sends for an
+    /// active area ([`NotActive`](crate::fuse::NotActive)), instead of having it refused.
+    ///
+    /// For servers that answer `OPEN` with `ENOSYS`, and so do not hear of swapoff: without it mkswap(8) after swapoff
+    /// fails until the file is forgotten. Only for a file that is served on this one connection.
+    fn connection(&self) -> Option<Init> {
+        None
     }
 
     /// Whether the kernel knows the file no more: as many lookups were forgotten as were answered. Asked after each

@@ -157,7 +157,7 @@ impl<F: Filesystem + SwapFiles> Filesystem for SwapGuard<F> {
         lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        if let Some(errno) = self.refusal(ino, Operation::Write) {
+        if let Some(errno) = self.write_refusal(ino, write_flags) {
             return reply.error(errno);
         }
         self.inner.write(req, ino, fh, offset, data, write_flags, flags, lock_owner, reply);

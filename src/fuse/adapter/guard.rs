@@ -6,13 +6,14 @@
 use std::ffi::OsStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use fuser::{Filesystem, INodeNo, OpenFlags};
+use fuser::{Filesystem, INodeNo, OpenFlags, WriteFlags};
 
 use super::pinned::{Asked, Pinned};
 use super::{SwapFiles, truncates};
-use crate::fuse::{Answer, Question};
+use crate::fuse::{Answer, NotActive, Question, Write};
 use crate::guard::Operation;
 use crate::reason::Errno;
+use crate::unit::Bytes;
 
 /// A filesystem of fuser whose files may serve swap. Every request goes to the filesystem inside, except `BMAP`, and
 /// what a held file does not let happen.
@@ -66,8 +67,25 @@ impl<F: Filesystem + SwapFiles> SwapGuard<F> {
         self.refusal(INodeNo(self.inner.inode_at(parent.0, name)?), operation)
     }
 
+    /// What the kernel says to a write; one that it would not have sent for an active area lets go of the file.
+    pub(super) fn write_refusal(&self, ino: INodeNo, flags: WriteFlags) -> Option<fuser::Errno> {
+        let proof = || NotActive::by_write(Write::try_from(flags).ok()?, self.inner.connection()?);
+        self.let_go(ino, proof);
+        self.refusal(ino, Operation::Write)
+    }
+
+    fn let_go(&self, ino: INodeNo, proof: impl FnOnce() -> Option<NotActive>) {
+        if !self.pinned.is_held(ino.0) {
+            return;
+        }
+        if let Some(proof) = proof() {
+            self.pinned.let_go(ino.0, proof);
+        }
+    }
+
     /// What the kernel says to a change of size.
     pub(super) fn resize_refusal(&self, ino: INodeNo, size: u64) -> Option<fuser::Errno> {
+        self.let_go(ino, || self.inner.connection().and_then(|_| NotActive::by_truncation(Bytes::new(size))));
         let grows = self.inner.size(ino.0).is_some_and(|now| size > now);
         self.refusal(ino, if grows { Operation::TruncateUp } else { Operation::TruncateDown })
     }

@@ -10,13 +10,13 @@
 //!
 //! # Invariants
 //! 1. A file whose `BMAP` was answered with a block is held until no handle of it is open, or, if none was, until it is
-//!    forgotten. 2. No file that is held is being moved. 3. Nothing here allocates after `new`.
+//!    forgotten; or until it is proved to be no active area. 2. No file that is held is being moved. 3. Nothing here allocates after `new`.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::fuse::Pin;
+use crate::fuse::{NotActive, Pin};
 use crate::guard::{Operation, Relocation, Ruling};
 use crate::reason::{Errno, GuardFault, Reason};
 
@@ -143,6 +143,14 @@ impl Pinned {
         file.pin.asked();
         place.store(ino, Release);
         Asked::Held
+    }
+
+    /// Lets go of a file that is no active area.
+    pub(super) fn let_go(&self, ino: u64, proof: NotActive) {
+        let mut table = self.lock();
+        let Some(file) = table.find(ino) else { return };
+        file.pin.let_go(proof);
+        self.settle(&mut table, ino);
     }
 
     /// Notes a `FORGET`; `gone` says whether it was the last. Asked under the lock: no `OPEN` that came after the answer
