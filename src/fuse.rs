@@ -5,8 +5,7 @@
 //! swap file it does before, by its answers ([`Question`]), and all that it must not do it must not do until the file
 //! is let go ([`Pin`]). Nothing here depends on a FUSE library.
 //!
-//! Everything is plain numbers, so that a server needs no wrapper; with fuse3, polyfuse or fuse-backend-rs the calls
-//! are the same as here with fuser's:
+//! Everything is plain numbers, so that a server needs no wrapper:
 //!
 //! ```
 //! use swap_dio::fuse::{Answer, Pin, Question};
@@ -18,8 +17,6 @@
 //!     (offset < whole.length).then_some(whole)
 //! }
 //!
-//! /// fuser: `fn bmap(&self, _: &Request, ino: INodeNo, blocksize: u32, idx: u64, reply: ReplyBmap)`;
-//! /// fuse3, fuse-backend-rs: the same two numbers; polyfuse: `op.blocksize()` and `op.block()`.
 //! fn bmap(pin: &mut Pin, blocksize: u32, idx: u64) -> Result<u64, i32> {
 //!     pin.asked();
 //!     match Question::from_words(idx, blocksize).answer(extent) {
@@ -38,8 +35,15 @@
 //! assert!(!pin.is_held());
 //! ```
 //!
+//! The same with each library follows. Each must have a handler of its own: what fuse3, fuse-backend-rs and most
+//! catch-all arms answer is `ENOSYS`, which ends the questions for all files. `CREATE` opens a handle too.
+//! `forget_lookups` stands for the server's count of lookups: [`Pin::forgotten`] is for the last. Compiled by
+//! hand where they are not by this crate's tests, which have fuser alone.
+//!
 //! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`; the sequence of requests was
 //! observed on 6.18.
+#![cfg_attr(all(feature = "fuser", target_os = "linux"), doc = include_str!("fuse/fuser.md"))]
+#![doc = include_str!("fuse/libraries.md")]
 
 #[cfg(all(feature = "fuser", target_os = "linux"))]
 pub mod adapter;
