@@ -8,6 +8,8 @@
 #[allow(dead_code)]
 #[path = "../examples/swapfs/area.rs"]
 mod area;
+#[path = "swapfs/below.rs"]
+mod below;
 mod built;
 #[path = "../examples/swapfs/cgroup.rs"]
 mod cgroup;
@@ -15,6 +17,8 @@ mod cgroup;
 mod daemon;
 #[path = "swapfs/demo.rs"]
 mod demo;
+#[path = "swapfs/errors.rs"]
+mod errors;
 #[path = "swapfs/image.rs"]
 mod image;
 #[allow(dead_code)]
@@ -22,6 +26,8 @@ mod machine;
 #[allow(dead_code)]
 #[path = "../examples/swapfs/pressure.rs"]
 mod pressure;
+#[path = "swapfs/rounds.rs"]
+mod rounds;
 #[path = "../examples/swapfs/scatter.rs"]
 mod scatter;
 #[path = "swapfs/stays_up.rs"]

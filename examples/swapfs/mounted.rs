@@ -125,6 +125,8 @@ impl Mounted {
     }
 
     /// Unmounts if nothing is in use; the kernel decides. While this fails, everything goes on being served.
+    ///
+    /// In a mount namespace that was cloned meanwhile it stays mounted, where nothing tells of its use but swap.
     pub(crate) fn try_unmount(&mut self) -> Result<()> {
         if self.over.is_some() {
             if area::is_active(&self.area)? {
@@ -151,20 +153,28 @@ impl Mounted {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        self.mount_again()
+        self.look_for_swap()?;
+        // An open file, or a mount namespace that was cloned meanwhile: they lose nothing that was swapped out.
+        self.session = None;
+        eprintln!("swapfs: it is still in use somewhere, though not by swap, and is served no more");
+        Ok(())
     }
 
-    /// Gives a detached filesystem a place again, for swapoff to have a path: to mount its device once more is to mount
-    /// the same filesystem, and the channel of the second mount is never used.
-    fn mount_again(&mut self) -> Result<()> {
+    /// Whether a filesystem that is still in use is used by swap. Over a loop device it is not, which was asked by its
+    /// name. Else it gets a place again, to be asked, and for swapoff to have a path: to mount its device once more is to
+    /// mount the same filesystem, and the channel of the second mount is never used.
+    fn look_for_swap(&mut self) -> Result<()> {
         let (Mount::Bmap(mount), target) = (&mut self.mount, self.area.parent().unwrap_or(Path::new("/"))) else {
-            return Err("the mount point is gone, and what was there is still in use".into());
+            return Ok(());
         };
         let device = self.under.as_ref().map_or(&self.image.path, |under| &under.path);
         let (again, _unused) = fuseblk::mount(device, target, &options())?;
         *mount = again;
         self.again = true;
-        Err("the mount point was gone while in use: it is mounted again".into())
+        if area::refuses_writing(&self.area)? {
+            return Err("the mount point was gone while swap is on: it is mounted again".into());
+        }
+        Ok(mount.unmount()?)
     }
 
     /// The end, after it was unmounted.

@@ -53,6 +53,8 @@ pub(crate) struct Daemon {
     pub(crate) image: PathBuf,
     pub(crate) dir: PathBuf,
     said: PathBuf,
+    /// MiB of its swapfile.
+    mib: u64,
     folder: Option<TempDir>,
 }
 
@@ -60,17 +62,16 @@ impl Daemon {
     /// Makes an image in a file and serves it.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         // Not in memory: what is swapped out shall go to a disk.
-        let folder = tempfile::Builder::new().prefix("swapfs-test-").tempdir_in("/var/tmp").expect("a folder");
-        let image = folder.path().join("image");
-        fs::create_dir(folder.path().join("mnt")).expect("a mount point");
-        let size = format!("{AREA}M");
-        let made = Command::new(program()).arg("format").arg(&image).args(["--size", &size]).output().expect("format");
-        assert!(made.status.success(), "{made:?}");
-        Self::serve(folder, arguments)
+        Self::serve(folder_with_image(Path::new("/var/tmp"), AREA), arguments)
     }
 
     /// Serves an image that is there.
     pub(crate) fn serve(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::serve_of(folder, AREA, arguments)
+    }
+
+    /// The same of an image with so many MiB.
+    pub(crate) fn serve_of(folder: TempDir, mib: u64, arguments: &[&str]) -> Self {
         let [image, dir, out, said] = ["image", "mnt", "out", "said"].map(|name| folder.path().join(name));
         let child = Command::new(program())
             .arg("serve")
@@ -81,7 +82,7 @@ impl Daemon {
             .stderr(File::create(&said).expect("a file"))
             .spawn()
             .expect("swapfs");
-        let mut daemon = Self { child, area: PathBuf::new(), image, dir, said, folder: Some(folder) };
+        let mut daemon = Self { child, area: PathBuf::new(), image, dir, said, mib, folder: Some(folder) };
         let ready = daemon.wait_until(Duration::from_secs(30), |daemon| {
             let text = fs::read_to_string(&out).unwrap_or_default();
             if text.lines().any(|line| line == "ready") {
@@ -103,7 +104,7 @@ impl Daemon {
 
     /// Writes a header and activates the area.
     pub(crate) fn swap_on(&self) -> Area {
-        write_header(&self.area, AREA * MIB, [7; 16]).expect("a header");
+        write_header(&self.area, self.mib * MIB, [7; 16]).expect("a header");
         Area::activate(&self.area).expect("swapon")
     }
 
@@ -168,6 +169,16 @@ impl Drop for Daemon {
         }
         let _ = sh(&format!("while umount {0} 2>/dev/null; do :; done; ! mountpoint -q {0}", self.dir.display()));
     }
+}
+
+/// A folder with an image of so many MiB and a mount point.
+pub(crate) fn folder_with_image(parent: &Path, mib: u64) -> TempDir {
+    let folder = tempfile::Builder::new().prefix("swapfs-test-").tempdir_in(parent).expect("a folder");
+    fs::create_dir(folder.path().join("mnt")).expect("a mount point");
+    let (image, size) = (folder.path().join("image"), format!("{mib}M"));
+    let made = Command::new(program()).arg("format").arg(&image).args(["--size", &size]).output().expect("format");
+    assert!(made.status.success(), "{made:?}");
+    folder
 }
 
 /// A process that has filled its memory, most of which is swapped out by now.

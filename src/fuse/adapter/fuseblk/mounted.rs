@@ -43,6 +43,9 @@ impl Mount {
     /// Unmounts. The kernel says whether the mount is in use, an active swap area included: so whoever stops a server asks
     /// this, and goes on serving if it fails. The session must be running, or have ended.
     ///
+    /// Passes for a mount that somebody else has taken away, too. If he only detached it, or cloned its namespace before,
+    /// the filesystem lives on, with an area that may be active: the session's end is what tells that it is gone.
+    ///
     /// # Errors
     /// [`MountError::Active`], [`MountError::InUse`], [`MountError::Other`]: it is still mounted.
     pub fn unmount(&mut self) -> Result<(), MountError> {
