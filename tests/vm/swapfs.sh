@@ -12,13 +12,14 @@
 #   killed=3         the same, with the server killed while pages go out; then swapoff by path
 #   answering=1      as `killed`, with --answer-open: shows that swapoff by path fails then
 #   refused=1        --mode loop without its override
+#   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 96 MiB in 32
 #   loop=1           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
 # Exit status: 0 if each case came out as claimed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 runner=${SWAP_DIO_GUEST:?names no runner, see the head of $0}
 cases=("$@")
-[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 loop=1)
+[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 loop=1)
 
 cargo build --quiet --release --features fuser --example swapfs
 folder=$(mktemp -d)
@@ -33,6 +34,18 @@ case=$1
 modprobe fuse 2>/dev/null
 modprobe loop 2>/dev/null
 mkdir -p /run/m
+if [ $case = demo ]; then
+    mkdir -p /run/cgroup
+    mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /run/cgroup
+    grep -h memory /sys/fs/cgroup/cgroup.controllers /run/cgroup/cgroup.controllers 2>/dev/null || exit 9
+    # /dev/vdd is no tmpfs, and takes ext4.
+    mkfs.ext4 -q /dev/vdd && mount /dev/vdd /run/m || exit 9
+    ./swapfs demo --working-set 96 --limit 32 --folder /run/m >/run/out 2>&1
+    status=$?
+    cat /run/out
+    echo "outcome status=$status $(awk '$1 == "bmap" || $1 == "loop" { print $1, "wrong=" $6 }' /run/out | tr '\n' ' ')"
+    exit 0
+fi
 mode=bmap more=
 case $case in
     answering) more=--answer-open ;;
@@ -101,6 +114,7 @@ for entry in "${cases[@]}"; do
             "bmap 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
             "answering 0 wrong=0 swapoff="[1-9]*) verdict=pass ;;
             "refused 0 refused: "*"--mode loop"*"refused"*) verdict=pass ;;
+            "demo 0 status=0 bmap wrong=0 loop wrong=0 ") verdict=pass ;;
             "loop "*) verdict=seen ;;
             *) verdict=FAIL failed=1 ;;
         esac
