@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -33,10 +34,19 @@ pub(crate) fn said(output: &Output) -> String {
     text
 }
 
-/// One test at a time: areas of one priority share what is swapped out, and each test breaks its own.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+/// One test at a time, of all programs of these tests: areas of one priority share what is swapped out, and each test
+/// breaks its own.
+pub(crate) fn alone() -> (MutexGuard<'static, ()>, File) {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let here = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A folder that is always there: nothing is left of the lock.
+    let folder = File::open("/var/tmp").expect("/var/tmp");
+    let end = Instant::now() + Duration::from_secs(900);
+    while flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        assert!(Instant::now() < end, "another run of these tests does not end");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    (here, folder)
 }
 
 pub(crate) const MIB: u64 = 1 << 20;
