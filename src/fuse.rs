@@ -37,8 +37,8 @@
 //!
 //! The same with each library follows. Each must have a handler of its own: what fuse3, fuse-backend-rs and most
 //! catch-all arms answer is `ENOSYS`, which ends the questions for all files. `CREATE` opens a handle too.
-//! `forget_lookups` stands for the server's count of lookups: [`Pin::forgotten`] is for the last. Compiled by
-//! hand where they are not by this crate's tests, which have fuser alone.
+//! `forget_lookups` stands for the server's count of lookups: [`Pin::forgotten`] is for the last. This crate's tests
+//! compile fuser's; the others were compiled by hand.
 //!
 //! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`; the sequence of requests was
 //! observed on 6.18.

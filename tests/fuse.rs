@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use swap_dio::fuse::{Answer, Handle, Init, NotActive, Pin, Question, Write, check_block_size};
-use swap_dio::guard::Operation;
+use swap_dio::guard::{Operation, Relocation};
 use swap_dio::reason::Errno;
 use swap_dio::{BlockSize, Bytes, DeviceId, ExtentFlags, ExtentState, FileExtent};
 
@@ -146,6 +146,24 @@ fn without_handles_only_forgetting_lets_go() {
     let handle = pin.opened();
     pin.released(handle);
     assert!(pin.is_held());
+    pin.forgotten();
+    assert!(!pin.is_held());
+}
+
+#[test]
+fn a_held_file_stays_where_it_is() {
+    let mut pin = Pin::default();
+    let known = pin.opened();
+    for act in Relocation::ALL {
+        assert_eq!(pin.check_relocation(act), Ok(()));
+    }
+    pin.asked_without_open();
+    pin.released(known);
+    for act in Relocation::ALL {
+        let reason = pin.check_relocation(act).expect_err("swapon's handle is another one");
+        assert!(reason.to_string().contains(act.words()), "{reason}");
+        assert_eq!(reason.errno(), Some(act.errno()));
+    }
     pin.forgotten();
     assert!(!pin.is_held());
 }

@@ -12,8 +12,8 @@
 //! Source: observed on Linux 6.18; `fs/fuse/file.c:fuse_open`, `fuse_bmap`, `fuse_release_common`.
 
 use super::{Init, Write};
-use crate::guard::Operation;
-use crate::reason::Reason;
+use crate::guard::{Operation, Relocation};
+use crate::reason::{GuardFault, Reason};
 use crate::unit::Bytes;
 
 /// Whether one file's blocks must stay where they are. For several files: one each.
@@ -31,7 +31,7 @@ pub struct Pin {
     mark: u64,
     /// Open handles that may be swapon's.
     holding: u64,
-    /// Asked for when no handle was open: no `RELEASE` will tell the end.
+    /// Asked for when no handle was open, or perhaps another one than those: no `RELEASE` will tell the end.
     until_forgotten: bool,
 }
 
@@ -97,6 +97,13 @@ impl Pin {
         }
     }
 
+    /// The same where an `OPEN` was ever answered `ENOSYS` on this connection, for whichever file: swapon's handle need
+    /// not be among those that are known.
+    pub const fn asked_without_open(&mut self) {
+        self.asked();
+        self.until_forgotten = true;
+    }
+
     /// Notes a `RELEASE`.
     pub const fn released(&mut self, handle: Handle) {
         if handle.0 < self.mark {
@@ -131,6 +138,17 @@ impl Pin {
     /// Whether the file may be an active swap area, so that its blocks must not move.
     pub const fn is_held(&self) -> bool {
         self.holding > 0 || self.until_forgotten
+    }
+
+    /// Checks that the server may do this by itself to the file now.
+    ///
+    /// # Errors
+    /// [`GuardFault::Operation`] with the act and its errno while the file is held.
+    pub const fn check_relocation(&self, act: Relocation) -> Result<(), Reason> {
+        if self.is_held() {
+            return Err(Reason::Guard(GuardFault::Operation { operation: act.words(), errno: act.errno() }));
+        }
+        Ok(())
     }
 
     /// Checks that an operation may be done to the file now, by the kernel's own answers for an active area.

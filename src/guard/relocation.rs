@@ -23,6 +23,8 @@ pub enum Relocation {
     Rewrite,
     /// Truncation, hole punching: blocks are freed.
     Free,
+    /// Another way to write to the same blocks: a second export of the file, a backup that is put back.
+    Export,
 }
 
 /// What an act is about.
@@ -43,8 +45,8 @@ pub enum Scope {
 
 impl Relocation {
     /// Every act.
-    pub const ALL: [Self; 7] =
-        [Self::Defragment, Self::Collect, Self::Share, Self::Balance, Self::Snapshot, Self::Rewrite, Self::Free];
+    pub const ALL: [Self; 8] =
+        [Self::Defragment, Self::Collect, Self::Share, Self::Balance, Self::Snapshot, Self::Rewrite, Self::Free, Self::Export];
 
     /// What it is called in messages.
     pub const fn words(self) -> &'static str {
@@ -56,6 +58,7 @@ impl Relocation {
             Self::Snapshot => "a snapshot",
             Self::Rewrite => "a rewrite to new blocks",
             Self::Free => "freeing of blocks",
+            Self::Export => "another export of the file",
         }
     }
 
@@ -64,9 +67,13 @@ impl Relocation {
         match self {
             // Nobody asked: the collector passes the segment over and looks again later.
             Self::Collect => Errno::EAGAIN,
-            Self::Defragment | Self::Share | Self::Balance | Self::Snapshot | Self::Rewrite | Self::Free => {
-                Errno::ETXTBSY
-            }
+            Self::Defragment
+            | Self::Share
+            | Self::Balance
+            | Self::Snapshot
+            | Self::Rewrite
+            | Self::Free
+            | Self::Export => Errno::ETXTBSY,
         }
     }
 }

@@ -249,6 +249,21 @@ fn without_handles_only_forgetting_lets_go() {
 }
 
 #[test]
+fn a_handle_from_before_the_first_enosys_tells_no_end() {
+    let mut served = Served::start();
+    served.open(2);
+    served.knobs.stateless.store(1, SeqCst);
+    // Whichever file it was about: from now on swapon's handle is not told.
+    assert_eq!(served.peer.ask(op::OPEN, 3, Body::new().u32(2).u32(0)), Err(NOSYS));
+    served.burst(2);
+    served.release(2);
+    assert_eq!(served.held(), [2]);
+    served.knobs.forgotten.store(2, SeqCst);
+    served.forget(2);
+    assert_eq!(served.held(), NONE);
+}
+
+#[test]
 fn what_the_kernel_sends_only_for_what_is_no_area_lets_go() {
     const CACHE: u32 = 1;
     let write =

@@ -122,7 +122,10 @@ impl<F: Filesystem + SwapFiles> Filesystem for SwapGuard<F> {
         }
         match self.inner.opening(ino.0, flags) {
             Opening::Refused(errno) => reply.error(errno),
-            Opening::Stateless => reply.error(Errno::ENOSYS),
+            Opening::Stateless => {
+                self.pinned.stateless();
+                reply.error(Errno::ENOSYS);
+            }
             Opening::Forwarded => {
                 // Before the answer: what follows it must find the handle counted.
                 self.pinned.opened(ino.0);

@@ -9,10 +9,11 @@
 //! last of them is.
 //!
 //! # Invariants
-//! 1. A file whose `BMAP` was answered with a block is held until no handle of it is open, or, if none was, until it is
-//!    forgotten; or until it is proved to be no active area. 2. No file that is held is being moved. 3. Nothing here allocates after `new`.
+//! 1. A file whose `BMAP` was answered with a block is held until no handle of it is open, or, where handles are not
+//!    told, until it is forgotten; or until it is proved to be no active area. 2. No file that is held is being moved.
+//! 3. Nothing here allocates after `new`.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +27,8 @@ pub struct Pinned {
     /// The files that are held, or 0: to be seen without the lock, written under it.
     held: Box<[AtomicU64]>,
     table: Mutex<Table>,
+    /// Whether an `OPEN` was answered `ENOSYS`: from then on the kernel opens files without a word.
+    stateless: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl Pinned {
         Self {
             held: std::iter::repeat_with(AtomicU64::default).take(files).collect(),
             table: Mutex::new(Table { files: entries, uncounted: [0; 64] }),
+            stateless: AtomicBool::new(false),
         }
     }
 
@@ -86,9 +90,7 @@ impl Pinned {
         let mut table = self.lock();
         let capacity = u64::try_from(table.files.capacity()).unwrap_or(u64::MAX);
         let file = table.entry(ino).ok_or(Reason::Guard(GuardFault::PinsFull { capacity }))?;
-        if file.pin.is_held() {
-            return Err(Reason::Guard(GuardFault::Operation { operation: act.words(), errno: act.errno() }));
-        }
+        file.pin.check_relocation(act)?;
         file.moves = file.moves.saturating_add(1);
         Ok(Moving { pinned: self, ino })
     }
@@ -101,6 +103,11 @@ impl Pinned {
             // What the kernel answers by a signal, or in part, a server can only refuse.
             Ruling::Signal | Ruling::Skipped => self.is_held(ino).then_some(Errno::ETXTBSY),
         }
+    }
+
+    /// Notes that an `OPEN` is answered `ENOSYS`, before it is.
+    pub(super) fn stateless(&self) {
+        self.stateless.store(true, Release);
     }
 
     /// Notes an `OPEN`, before it is answered.
@@ -140,7 +147,11 @@ impl Pinned {
             self.settle(&mut table, ino);
             return Asked::Full;
         };
-        file.pin.asked();
+        if self.stateless.load(Acquire) {
+            file.pin.asked_without_open();
+        } else {
+            file.pin.asked();
+        }
         place.store(ino, Release);
         Asked::Held
     }
