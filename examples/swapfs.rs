@@ -32,6 +32,11 @@ mod mounted;
 mod pages;
 #[path = "swapfs/pressure.rs"]
 mod pressure;
+#[allow(dead_code)]
+#[path = "check/quote.rs"]
+mod quote;
+#[path = "swapfs/say.rs"]
+mod say;
 #[path = "swapfs/scatter.rs"]
 mod scatter;
 #[path = "swapfs/serve.rs"]
@@ -41,6 +46,7 @@ mod stop;
 #[path = "swapfs/superblock.rs"]
 mod superblock;
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -71,7 +77,10 @@ enum Command {
         #[arg(long, action = ArgAction::Count)]
         force: u8,
     },
-    /// Mount an image, print `ready`, and stay until SIGINT, SIGTERM or unmount
+    /// Mount an image, print `ready`, and stay until SIGINT, SIGTERM, SIGHUP or unmount
+    ///
+    /// Told to go while swap is on it says what to run, goes on serving, and goes after that. Prints `area PATH` before
+    /// `ready`: what to give to mkswap and swapon.
     ///
     /// In mode loop its memory is locked, and no more: it is no IO_FLUSHER, and the OOM killer may take it.
     Serve {
@@ -79,7 +88,7 @@ enum Command {
         image: PathBuf,
         /// The folder to mount on
         dir: PathBuf,
-        /// Make the image first, with a swapfile of so many bytes, if nothing is there
+        /// Make the image first, with a swapfile of so many bytes, if nothing is there; one of another size is refused
         #[arg(long, value_parser = bytes)]
         size: Option<u64>,
         /// Which way swap goes
@@ -94,17 +103,23 @@ enum Command {
         answer_open: bool,
     },
     /// Do all of it in a temporary folder, under memory pressure in a memory cgroup, and print what was measured
+    ///
+    /// ^C undoes everything. After kill -9: swapoff what /proc/swaps shows of /var/tmp/swapfs-demo-… or of its loop device,
+    /// umount the folder, remove it, and rmdir the cgroup swapfs-….
     Demo(demo::Options),
     /// The process under pressure, for `demo`: obeys lines on its input
     #[command(hide = true)]
-    Pages { mib: usize, seed: u64 },
+    Pages {
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=MOST_MIB))]
+        mib: u64,
+        seed: u64,
+    },
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Format { image, size, force } => {
-            format::format(&image, size, force).map(|layout| println!("{}", format::describe(&layout)))
-        }
+        Command::Format { image, size, force } => format::format(&image, size, force)
+            .and_then(|layout| Ok(writeln!(stdout(), "{}", format::describe(&layout))?)),
         Command::Serve { image, dir, size, mode, accept_risk, answer_open } => {
             let habits = if answer_open { Habits::Ordinary } else { Habits::Survivable };
             serve::serve(&image, &dir, size, mode, &accept_risk, habits)
@@ -115,11 +130,14 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("swapfs: {error}");
+            say::say(error);
             ExitCode::FAILURE
         }
     }
 }
+
+/// The most MiB that a process can work on: all of an address space.
+const MOST_MIB: u64 = 1 << 27;
 
 /// A size in bytes, with or without a binary unit.
 fn bytes(text: &str) -> Result<u64, String> {

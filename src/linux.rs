@@ -38,6 +38,8 @@ pub use backing::Backing;
 pub use claims::extents;
 pub use error::ExamineError;
 pub use examine::{examine, predict};
+#[cfg(feature = "fuser")]
+pub(crate) use mount::stands as is_mounted;
 pub use prepare::{Phase, Plan, PrepareError, Progress, convert, prepare};
 pub use report::{Depth, Examination, Judgement, Prediction};
 #[cfg(feature = "fuser")]

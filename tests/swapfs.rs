@@ -19,6 +19,8 @@ mod daemon;
 mod demo;
 #[path = "swapfs/errors.rs"]
 mod errors;
+#[path = "swapfs/hostile.rs"]
+mod hostile;
 #[path = "swapfs/image.rs"]
 mod image;
 #[allow(dead_code)]
@@ -28,6 +30,8 @@ mod machine;
 mod pressure;
 #[path = "swapfs/rounds.rs"]
 mod rounds;
+#[path = "../examples/swapfs/say.rs"]
+mod say;
 #[path = "../examples/swapfs/scatter.rs"]
 mod scatter;
 #[path = "swapfs/stays_up.rs"]

@@ -12,6 +12,8 @@ use swap_dio::header::{Endian, Label, NewHeader};
 use swap_dio::linux::page_size;
 use swap_dio::{Bytes, PageCount};
 
+use crate::say::say;
+
 /// An active area.
 pub(crate) struct Area {
     pub(crate) path: PathBuf,
@@ -48,7 +50,7 @@ impl Drop for Area {
             return;
         }
         if let Err(error) = self.off() {
-            eprintln!("swapfs: {} is left active: {error}", self.path.display());
+            say(format_args!("{} is left active: {error}", self.path.display()));
         }
     }
 }

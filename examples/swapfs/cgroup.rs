@@ -8,13 +8,13 @@ use std::time::Duration;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
+use crate::say::say;
+
 /// A cgroup of ours.
 pub(crate) struct Cgroup {
     path: PathBuf,
     /// The name of the file with the limit.
     limit: &'static str,
-    /// `cgroup.subtree_control` of the folder above, if the controller was not on there before.
-    control: Option<PathBuf>,
     /// A mount of ours, if the system has none.
     _hierarchy: Option<Hierarchy>,
 }
@@ -35,24 +35,21 @@ impl Cgroup {
             Found::Two(root) => (root, "memory.max"),
         };
         let control = root.join("cgroup.subtree_control");
-        let control = match fs::read_to_string(&control) {
-            Ok(text) if !has_word(&text, "memory") => {
-                fs::write(&control, "+memory")?;
-                Some(control)
-            }
-            // Version 1 has none.
-            Ok(_) | Err(_) => None,
-        };
+        // Version 1 has none. It stays on: to switch it off would take the limits of whoever else began to use it.
+        if fs::read_to_string(&control).is_ok_and(|text| !has_word(&text, "memory")) {
+            fs::write(&control, "+memory").map_err(|error| at(&control, &error))?;
+        }
         let path = root.join(format!("swapfs-{}-{:08x}", std::process::id(), fastrand::u32(..)));
-        fs::create_dir(&path)?;
-        let cgroup = Self { path, limit: file, control, _hierarchy: hierarchy };
+        fs::create_dir(&path).map_err(|error| at(&path, &error))?;
+        let cgroup = Self { path, limit: file, _hierarchy: hierarchy };
         cgroup.limit(limit)?;
         Ok(cgroup)
     }
 
     /// Sets the limit in bytes.
     pub(crate) fn limit(&self, bytes: u64) -> io::Result<()> {
-        fs::write(self.path.join(self.limit), bytes.to_string())
+        let file = self.path.join(self.limit);
+        fs::write(&file, bytes.to_string()).map_err(|error| at(&file, &error))
     }
 
     /// Moves a process in; what it has already stays charged elsewhere.
@@ -73,12 +70,13 @@ impl Drop for Cgroup {
             }
         }
         if self.path.exists() {
-            eprintln!("swapfs: {} is left", self.path.display());
-        }
-        if let Some(control) = &self.control {
-            let _ = fs::write(control, "-memory");
+            say(format_args!("{} is left", self.path.display()));
         }
     }
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Where memory cgroups are, and of which version.
@@ -92,6 +90,7 @@ fn find() -> io::Result<Option<Found>> {
     for line in mounts.lines() {
         let Some((front, back)) = line.split_once(" - ") else { continue };
         let (Some(place), Some(kind)) = (front.split(' ').nth(4), back.split(' ').next()) else { continue };
+        // A place with a blank is written with escapes, and not found: then a hierarchy of our own is mounted.
         let (root, options) = (PathBuf::from(place), back.split(' ').nth(2).unwrap_or(""));
         match kind {
             "cgroup" if options.split(',').any(|option| option == "memory") => return Ok(Some(Found::One(root))),

@@ -14,11 +14,12 @@ use crate::format::format;
 use crate::image::Image;
 use crate::loop_device::LoopDevice;
 use crate::mounted::Mode;
+use crate::say::say;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Measures so many times and prints each ratio and the one in the middle.
-pub(crate) fn run(options: &Options, times: usize) -> Result<()> {
+pub(crate) fn run(options: &Options, times: u32) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("swapfs-compare-").tempdir_in(&options.folder)?;
     let (path, dir) = (folder.path().join("device"), folder.path().join("mnt"));
     fs::create_dir(&dir)?;
@@ -27,6 +28,8 @@ pub(crate) fn run(options: &Options, times: usize) -> Result<()> {
     let below = Image::open(&path)?;
     below.layout()?;
     let device = LoopDevice::attach(below.file.as_fd())?;
+    // Its lock would be in the way of whoever serves the device.
+    drop(below);
     if !device.is_direct() {
         return Err(format!("{} has no direct I/O: choose another --folder", device.path.display()).into());
     }
@@ -94,7 +97,7 @@ struct Unmount(PathBuf);
 impl Drop for Unmount {
     fn drop(&mut self) {
         if let Err(error) = unmount(&self.0, UnmountFlags::empty()) {
-            eprintln!("swapfs: {} is left mounted: {error}", self.0.display());
+            say(format_args!("{} is left mounted: {error}", self.0.display()));
         }
     }
 }

@@ -22,20 +22,20 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
     /// MiB of memory that the process under pressure works on
-    #[arg(long, default_value_t = 192)]
+    #[arg(long, default_value_t = 192, value_parser = clap::value_parser!(u64).range(1..=crate::MOST_MIB))]
     pub(crate) working_set: u64,
     /// MiB of memory that its cgroup may have
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=crate::MOST_MIB))]
     pub(crate) limit: u64,
     /// Times that every page is written anew and read back twice, in order and in no order
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Where the temporary folder with the image is made: not on tmpfs, which is refused
     #[arg(long, default_value = "/var/tmp")]
     pub(crate) folder: PathBuf,
     /// Measure so many times against a swap file on ext4, in turn on one loop device
-    #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "5")]
-    pub(crate) compare: Option<usize>,
+    #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) compare: Option<u32>,
 }
 
 impl Options {

@@ -14,6 +14,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 pub(crate) fn format(path: &Path, size: Option<u64>, force: u8) -> Result<Layout> {
     let is_device =
         std::fs::metadata(path).is_ok_and(|data| std::os::unix::fs::FileTypeExt::is_block_device(&data.file_type()));
+    if !is_device && size.is_none() {
+        return Err("how large? say --size".into());
+    }
+    // What cannot be planned makes no file.
+    size.map_or(Ok(()), |size| scatter::plan([0; 16], size).map(drop))?;
     let image = if is_device { Image::open(path)? } else { Image::create(path)? };
     format_image(&image, size, force)
 }

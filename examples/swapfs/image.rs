@@ -1,19 +1,22 @@
 //! The place that holds the filesystem: a block device or a regular file, opened so that nobody else has it.
 //!
-//! Two locks: flock(2) on the node or file, held as long as the [`Image`] lives, so that of two swapfs one is refused;
-//! and, for a device, whether an exclusive open passes, which it does not while anything is mounted from it, swaps to
-//! it or was built upon it.
+//! Two locks: flock(2) on the node or file, and on the file below a loop device, held as long as the [`Image`] lives, so
+//! that of two swapfs one is refused; and, for a device, whether an exclusive open passes, which it does not while anything
+//! is mounted from it, swaps to it or was built upon it.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, SeekFrom, flock, fstatfs, seek};
+use rustix::fs::{FlockOperation, SeekFrom, flock, fstatfs, fstatvfs, seek};
 use rustix::io::Errno;
 use swap_dio::fuse::adapter::fuseblk::Signature;
 
 use crate::superblock::{BLOCK_BYTES, Damage, Layout, is_ours};
+use crate::{loop_device, stop};
 
 /// An image that this process alone has.
 pub(crate) struct Image {
@@ -21,6 +24,10 @@ pub(crate) struct Image {
     pub(crate) path: PathBuf,
     pub(crate) size: u64,
     pub(crate) is_device: bool,
+    /// Of a loop device, to hold its lock.
+    below: Option<File>,
+    /// Whether it was made just now, and is taken away again if it does not become an image.
+    is_new: bool,
 }
 
 /// Why an image cannot be had, or not be believed.
@@ -30,7 +37,7 @@ pub(crate) enum ImageError {
     Io { path: PathBuf, error: io::Error },
     #[error("{} is neither a regular file nor a block device", .0.display())]
     Kind(PathBuf),
-    #[error("another swapfs has {}", .0.display())]
+    #[error("another swapfs has {}, or has died and left it mounted", .0.display())]
     Locked(PathBuf),
     #[error("{} is in use: mounted, active as swap, or part of another device", .0.display())]
     InUse(PathBuf),
@@ -40,6 +47,14 @@ pub(crate) enum ImageError {
     InMemory(PathBuf),
     #[error("{0}")]
     Damage(#[from] Damage),
+    #[error(
+        "{} lies on FUSE: swap on it waits for that server, which hangs the machine: refused; take a block device, or say \
+         --accept-risk loop-over-fuse",
+        .0.display()
+    )]
+    Served(PathBuf),
+    #[error("{}: {needed} bytes are needed, {free} are free", path.display())]
+    Full { path: PathBuf, needed: u64, free: u64 },
     #[error("cannot read the metadata: {0}")]
     Read(#[from] io::Error),
 }
@@ -53,7 +68,15 @@ impl Image {
     /// Opens a regular file, or makes it.
     pub(crate) fn create(path: &Path) -> Result<Self, ImageError> {
         // Nobody but the owner reads what was swapped out.
-        Self::open_with(path, OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600))
+        let is_new = std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).mode(0o600);
+        let mut image = Self::open_with(
+            path,
+            if is_new { options.create_new(true) } else { options.create(true).truncate(false) },
+        )?;
+        image.is_new = is_new;
+        Ok(image)
     }
 
     fn open_with(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
@@ -63,11 +86,14 @@ impl Image {
         if !kind.is_file() && !kind.is_block_device() {
             return Err(ImageError::Kind(path.to_owned()));
         }
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => (),
-            Err(Errno::WOULDBLOCK) => return Err(ImageError::Locked(path.to_owned())),
-            Err(error) => return Err(failed(error.into())),
-        }
+        let lock = |file: &File| match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
+            Err(Errno::WOULDBLOCK) => Err(ImageError::Locked(path.to_owned())),
+            Err(error) => Err(failed(error.into())),
+        };
+        lock(&file)?;
+        let below = if kind.is_block_device() { file_below(&file) } else { None };
+        below.as_ref().map_or(Ok(()), lock)?;
         if kind.is_block_device() {
             // Linux: O_EXCL without O_CREAT asks for the device alone. Given back at once, for the mount will ask too.
             match OpenOptions::new().read(true).custom_flags(libc::O_EXCL).open(path) {
@@ -78,7 +104,7 @@ impl Image {
         }
         let size = seek(&file, SeekFrom::End(0)).map_err(|error| failed(error.into()))?;
         let path = path.canonicalize().map_err(failed)?;
-        Ok(Self { file, path, size, is_device: kind.is_block_device() })
+        Ok(Self { file, path, size, is_device: kind.is_block_device(), below, is_new: false })
     }
 
     /// Reads the metadata and checks it all; of a file, also that no block is missing.
@@ -89,10 +115,20 @@ impl Image {
             return Err(ImageError::Sparse(self.path.clone()));
         }
         // Seen on 6.18: reclaim put pages of the image into the area on it, and the loop worker waited for itself.
-        if !self.is_device && fstatfs(&self.file).is_ok_and(|facts| i128::from(facts.f_type) == TMPFS) {
+        if self.lies_on(TMPFS) {
             return Err(ImageError::InMemory(self.path.clone()));
         }
         Ok(layout)
+    }
+
+    /// Whether the file, or the one below the loop device, is itself served by a program.
+    pub(crate) fn is_served(&self) -> bool {
+        self.lies_on(FUSE)
+    }
+
+    fn lies_on(&self, kind: i128) -> bool {
+        let file = if self.is_device { self.below.as_ref() } else { Some(&self.file) };
+        file.is_some_and(|file| fstatfs(file).is_ok_and(|facts| i128::from(facts.f_type) == kind))
     }
 
     /// Where the file has its first hole; its end, where a filesystem tells of none.
@@ -107,7 +143,7 @@ impl Image {
     /// What lies there already, in words; `None` where only zeros do.
     ///
     /// Of a file everything counts, of a device the first and the last MiB: there filesystems, volumes and partition
-    /// tables have their marks, and a mark that is not known is still not zeros.
+    /// tables have their marks, and a mark that is not known is still not zeros. A long file of zeros is read to its end.
     pub(crate) fn content(&self) -> io::Result<Option<String>> {
         if !self.is_device {
             match seek(&self.file, SeekFrom::Data(0)) {
@@ -123,11 +159,16 @@ impl Image {
         if let Some(signature) = Signature::find(&self.file)? {
             return Ok(Some(signature.to_string()));
         }
-        let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-        let tail = self.look(self.size.saturating_sub(LOOK))?;
-        let whole = self.is_device || self.size <= 2 * LOOK;
-        let zeros = whole && is_zero(&head) && is_zero(&tail);
-        Ok((!zeros).then(|| "data that is not zeros".to_owned()))
+        let last = self.size.saturating_sub(LOOK);
+        let mut places = if self.is_device { vec![0, last] } else { (0..last).step_by(LOOK as usize).collect() };
+        places.push(last);
+        for place in places {
+            stop::check()?;
+            if self.look(place)?.iter().any(|byte| *byte != 0) {
+                return Ok(Some("data that is not zeros".to_owned()));
+            }
+        }
+        Ok(None)
     }
 
     fn look(&self, at: u64) -> io::Result<Vec<u8>> {
@@ -137,8 +178,37 @@ impl Image {
         Ok(bytes)
     }
 
-    /// Writes an image. The superblock is destroyed first and written last: half an image is none.
-    pub(crate) fn write(&self, layout: &Layout) -> io::Result<()> {
+    /// Writes an image. The superblock is destroyed first and written last: half an image is none, and of a file that was
+    /// made for it nothing is left.
+    pub(crate) fn write(&self, layout: &Layout) -> Result<(), ImageError> {
+        let written = self
+            .check_room(layout)
+            .and_then(|()| self.write_all(layout).map_err(|error| ImageError::Io { path: self.path.clone(), error }));
+        if written.is_err() {
+            self.discard();
+        }
+        written
+    }
+
+    /// Takes away a file that was made just now.
+    pub(crate) fn discard(&self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn check_room(&self, layout: &Layout) -> Result<(), ImageError> {
+        let failed = |error| ImageError::Io { path: self.path.clone(), error };
+        let facts = fstatvfs(&self.file).map_err(|error| failed(error.into()))?;
+        let has = self.file.metadata().map_err(failed)?.blocks().saturating_mul(512);
+        let (free, needed) = (facts.f_bavail.saturating_mul(facts.f_frsize), layout.image().saturating_sub(has));
+        if self.is_device || needed <= free {
+            return Ok(());
+        }
+        Err(ImageError::Full { path: self.path.clone(), needed, free })
+    }
+
+    fn write_all(&self, layout: &Layout) -> io::Result<()> {
         let (block, table) = layout.encode();
         if !self.is_device {
             // All blocks, and written: a fallocated one would be converted by the filesystem below, under memory
@@ -147,6 +217,7 @@ impl Image {
             let zeros = vec![0; 1 << 20];
             let mut at = 0;
             while at < layout.image() {
+                stop::check()?;
                 let length = (layout.image() - at).min(zeros.len() as u64);
                 self.file.write_all_at(&zeros[..usize::try_from(length).map_err(io::Error::other)?], at)?;
                 at += length;
@@ -162,6 +233,19 @@ impl Image {
     }
 }
 
+/// The file below a loop device; `None` for other devices, and where it has no name from here.
+fn file_below(device: &File) -> Option<File> {
+    let number = device.metadata().ok()?.rdev();
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let name = std::fs::read(format!("/sys/dev/block/{major}:{minor}/loop/backing_file")).ok()?;
+    let name = Path::new(OsStr::from_bytes(name.strip_suffix(b"\n").unwrap_or(&name)));
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(name).ok()?;
+    let facts = file.metadata().ok()?;
+    loop_device::backing(device).is_ok_and(|known| known == (facts.dev(), facts.ino())).then_some(file)
+}
+
+/// `FUSE_SUPER_MAGIC`.
+const FUSE: i128 = 0x6573_5546;
 /// `TMPFS_MAGIC`.
 const TMPFS: i128 = 0x0102_1994;
 const LOOK: u64 = 1 << 20;

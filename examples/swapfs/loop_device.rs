@@ -23,11 +23,13 @@ pub(crate) struct LoopDevice {
 impl LoopDevice {
     /// Attaches a free loop device to a file. It counts in blocks of 4 KiB, so that below only whole pages are seen.
     pub(crate) fn attach(backing: BorrowedFd<'_>) -> io::Result<Self> {
-        let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
+        let control = OpenOptions::new().read(true).write(true).open(CONTROL);
+        let control = control.map_err(|error| io::Error::other(format!("cannot open {CONTROL}: {error}")))?;
         // Somebody else may take the free one first.
         for _ in 0..ATTEMPTS {
             // SAFETY: LOOP_CTL_GET_FREE takes no argument.
-            let number = check(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) })?;
+            let number = check(unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) });
+            let number = number.map_err(|error| io::Error::other(format!("no free loop device: {error}")))?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
             let config = Config {
@@ -54,6 +56,14 @@ impl LoopDevice {
     }
 }
 
+/// Device and inode of the file below a loop device.
+pub(crate) fn backing(device: &File) -> io::Result<(u64, u64)> {
+    let mut info = Info::EMPTY;
+    // SAFETY: LOOP_GET_STATUS64 fills one `loop_info64`, which `Info` lays out; every bit pattern is one.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), LOOP_GET_STATUS64, &raw mut info) })?;
+    Ok((info.device, info.inode))
+}
+
 /// Opens for reading and writing past the page cache.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(path)
@@ -65,8 +75,10 @@ pub(crate) fn open_direct_alone(path: &Path) -> io::Result<File> {
 }
 
 const ATTEMPTS: u32 = 64;
+const CONTROL: &str = "/dev/loop-control";
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
 const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
+const LOOP_GET_STATUS64: libc::Ioctl = 0x4c05;
 const AUTOCLEAR: u32 = 4;
 const DIRECT_IO: u32 = 16;
 

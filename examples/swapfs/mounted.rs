@@ -13,14 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, Session, SessionACL};
-use rustix::io::Errno;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::mount::{MountFlags, mount};
+use swap_dio::fuse::adapter::fuseblk::MountError;
 use swap_dio::fuse::adapter::{SwapGuard, fuseblk};
 
 use crate::area;
 use crate::filesystem::{Habits, NAME, Served, Swapfs};
 use crate::image::Image;
 use crate::loop_device::{LoopDevice, open_direct, open_direct_alone};
+use crate::quote;
+use crate::say::say;
 use crate::superblock::{BLOCK_BYTES, Layout, is_ours};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -51,18 +53,14 @@ pub(crate) struct Mounted {
     pub(crate) layout: Layout,
     /// Loop mode: given back before the mount, which it keeps busy.
     over: Option<LoopDevice>,
-    mount: Mount,
+    mount: fuseblk::Mount,
+    mode: Mode,
     /// Whether it was detached and mounted a second time.
     again: bool,
     session: Option<BackgroundSession>,
     /// The device of an image that is a file, and the image with its lock: last.
     under: Option<LoopDevice>,
     image: Image,
-}
-
-enum Mount {
-    Bmap(fuseblk::Mount),
-    Loop(Plain),
 }
 
 impl Mounted {
@@ -87,21 +85,25 @@ impl Mounted {
         let served = filesystem.served();
         let guard = SwapGuard::new(filesystem, 1);
         let (mount, channel) = match mode {
-            Mode::Bmap => {
-                let (mount, channel) = fuseblk::mount(device, folder, &options())?;
-                (Mount::Bmap(mount), channel)
-            }
-            Mode::Loop => {
-                let (mount, channel) = Plain::mount(&image.path, folder)?;
-                (Mount::Loop(mount), channel)
-            }
+            Mode::Bmap => fuseblk::mount(device, folder, &options())?,
+            Mode::Loop => mount_plain(&image.path, folder)?,
         };
         let mut config = Config::default();
         config.n_threads = Some(threads);
         let session = Session::from_fd(guard, channel, SessionACL::Owner, config)?.spawn()?;
         let file = mount.target().join(NAME);
-        let mut mounted =
-            Self { area: file, served, layout, over: None, mount, again: false, session: Some(session), under, image };
+        let mut mounted = Self {
+            area: file,
+            served,
+            layout,
+            over: None,
+            mount,
+            mode,
+            again: false,
+            session: Some(session),
+            under,
+            image,
+        };
         if mode == Mode::Loop {
             // Our own handle of the file is closed at once: a program that is killed with a file of its own mount open
             // would wait for itself.
@@ -139,13 +141,11 @@ impl Mounted {
         if self.again && area::refuses_writing(&self.area)? {
             return Err(active(&self.area).into());
         }
-        match &mut self.mount {
-            Mount::Bmap(mount) => mount.unmount()?,
-            Mount::Loop(mount) => mount.unmount().map_err(|error| match area::is_active(&self.area) {
-                Ok(false) => format!("{}: {error}", mount.target.display()),
-                Ok(true) | Err(_) => active(&self.area),
-            })?,
-        }
+        self.mount.unmount().map_err(|error| match (&error, area::is_active(&self.area)) {
+            // Until then no path leads to the area either.
+            (MountError::Covered { .. }, _) | (_, Ok(false)) => error.to_string(),
+            (_, Ok(true) | Err(_)) => active(&self.area),
+        })?;
         // The last request comes at once, unless the mount was only detached and something still uses what was there.
         for _ in 0..20 {
             if self.has_ended() {
@@ -156,7 +156,7 @@ impl Mounted {
         self.look_for_swap()?;
         // An open file, or a mount namespace that was cloned meanwhile: they lose nothing that was swapped out.
         self.session = None;
-        eprintln!("swapfs: it is still in use somewhere, though not by swap, and is served no more");
+        say(format_args!("it is still in use somewhere, though not by swap, and is served no more"));
         Ok(())
     }
 
@@ -164,17 +164,34 @@ impl Mounted {
     /// name. Else it gets a place again, to be asked, and for swapoff to have a path: to mount its device once more is to
     /// mount the same filesystem, and the channel of the second mount is never used.
     fn look_for_swap(&mut self) -> Result<()> {
-        let (Mount::Bmap(mount), target) = (&mut self.mount, self.area.parent().unwrap_or(Path::new("/"))) else {
+        if self.mode == Mode::Loop {
             return Ok(());
-        };
+        }
         let device = self.under.as_ref().map_or(&self.image.path, |under| &under.path);
-        let (again, _unused) = fuseblk::mount(device, target, &options())?;
-        *mount = again;
+        let (again, _unused) = fuseblk::mount(device, self.mount.target(), &options())?;
+        self.mount = again;
         self.again = true;
         if area::refuses_writing(&self.area)? {
             return Err("the mount point was gone while swap is on: it is mounted again".into());
         }
-        Ok(mount.unmount()?)
+        Ok(self.mount.unmount()?)
+    }
+
+    /// Whether the last request was the last of an unmount. With `umount -f` it is not: the connection is aborted, and what
+    /// is mounted answers nothing any more.
+    ///
+    /// # Errors
+    /// What to run now.
+    pub(crate) fn check_end(&self) -> Result<()> {
+        let quoted = |path| quote::path(path);
+        let (area, target) = (quoted(&self.area), quoted(self.mount.target()));
+        match (self.mount.is_mounted(), area::is_active(&self.area)?) {
+            (false, false) => Ok(()),
+            (_, true) => {
+                Err(format!("the connection was aborted while swap is on: run swapoff {area}; umount {target}").into())
+            }
+            (true, false) => Err(format!("the connection was aborted: run umount {target}").into()),
+        }
     }
 
     /// The end, after it was unmounted.
@@ -198,53 +215,21 @@ impl Mounted {
 }
 
 fn active(area: &Path) -> String {
-    format!("swap is on: run swapoff {} first", area.display())
-}
-
-impl Mount {
-    fn target(&self) -> &Path {
-        match self {
-            Self::Bmap(mount) => mount.target(),
-            Self::Loop(mount) => &mount.target,
-        }
-    }
+    format!("swap is on: run swapoff {} first", quote::path(area))
 }
 
 /// A mount without a device.
-struct Plain {
-    target: PathBuf,
-    gone: bool,
-}
-
-impl Plain {
-    fn mount(source: &Path, target: &Path) -> io::Result<(Self, OwnedFd)> {
-        let target = target.canonicalize()?;
-        let channel = OwnedFd::from(File::options().read(true).write(true).open("/dev/fuse")?);
-        let fd = channel.as_raw_fd();
-        let data = format!("fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions");
-        let data = std::ffi::CString::new(data)?;
-        mount(source, &target, "fuse.swapfs", MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())?;
-        Ok((Self { target, gone: false }, channel))
-    }
-
-    fn unmount(&mut self) -> io::Result<()> {
-        match unmount(&self.target, UnmountFlags::NOFOLLOW) {
-            // Not a mount: somebody was faster.
-            Ok(()) | Err(Errno::INVAL) => {
-                self.gone = true;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Drop for Plain {
-    fn drop(&mut self) {
-        if !self.gone && self.unmount().is_err() {
-            let _ = unmount(&self.target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-        }
-    }
+fn mount_plain(source: &Path, target: &Path) -> Result<(fuseblk::Mount, OwnedFd)> {
+    let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let target = target.canonicalize().map_err(|error| at(target, error))?;
+    let fuse = Path::new("/dev/fuse");
+    let channel = OwnedFd::from(File::options().read(true).write(true).open(fuse).map_err(|error| at(fuse, error))?);
+    let fd = channel.as_raw_fd();
+    let data = format!("fd={fd},rootmode=40000,user_id=0,group_id=0,default_permissions");
+    let data = std::ffi::CString::new(data)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount(source, &target, "fuse.swapfs", flags, data.as_c_str()).map_err(|error| at(&target, error.into()))?;
+    Ok((fuseblk::Mount::at(&target)?, channel))
 }
 
 fn options() -> fuseblk::Options {

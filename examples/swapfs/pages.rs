@@ -13,7 +13,7 @@ use std::time::Instant;
 const WORDS: usize = 512;
 
 /// Runs the process: so many MiB, until its input ends.
-pub(crate) fn obey(mib: usize, seed: u64) -> io::Result<()> {
+pub(crate) fn obey(mib: u64, seed: u64) -> io::Result<()> {
     // Whoever started it may be killed; then nobody would end it.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     // Nothing is taken before the first order: by then it is in its cgroup, and what it takes is charged there.
@@ -22,7 +22,7 @@ pub(crate) fn obey(mib: usize, seed: u64) -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         if pages.is_empty() {
-            pages = vec![[0u64; WORDS]; mib << 8];
+            pages = vec![[0u64; WORDS]; usize::try_from(mib << 8).map_err(io::Error::other)?];
             order = (0u32..).take(pages.len()).collect();
         }
         let words: Vec<&str> = line.split_ascii_whitespace().collect();

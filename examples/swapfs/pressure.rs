@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::cgroup::Cgroup;
+use crate::say::say;
 use crate::stop;
 
 /// A process under pressure; it ends, and its cgroup goes, when this is dropped.
@@ -87,7 +88,7 @@ impl Drop for Pressure {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-        eprintln!("swapfs: process {} does not end", self.child.id());
+        say(format_args!("process {} does not end", self.child.id()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! `swapfs serve`: mounts, says `ready`, and stays until it is told to go and may.
 
+use std::io::{Write, stdout};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,9 +9,10 @@ use rustix::mm::{MlockAllFlags, mlockall};
 
 use crate::filesystem::Habits;
 use crate::format::{describe, format_image};
-use crate::image::Image;
+use crate::image::{Image, ImageError};
 use crate::mounted::{Mode, Mounted};
-use crate::stop;
+use crate::say::say;
+use crate::{scatter, stop};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -34,36 +37,47 @@ pub(crate) fn serve(
 ) -> Result<()> {
     stop::listen()?;
     refuse_risks(path, mode, accepted)?;
+    if !rustix::process::geteuid().is_root() {
+        return Err("mounting for swap is root's: run it as root".into());
+    }
     let image = match size {
         Some(size) => made(path, size)?,
         None => Image::open(path)?,
     };
+    if image.is_served() && !accepted.contains(&Risk::LoopOverFuse) {
+        return Err(ImageError::Served(image.path.clone()).into());
+    }
     let is_device = image.is_device;
     if mode == Mode::Loop {
         lock_memory();
     }
     let mut mounted = Mounted::new(image, folder, mode, habits)?;
-    eprintln!("{}", describe(&mounted.layout));
+    say(describe(&mounted.layout));
     if let Some(device) = mounted.buffered() {
-        eprintln!("swapfs: {} has no direct I/O: what is swapped out stays in the page cache", device.display());
+        say(format_args!("{} has no direct I/O: what is swapped out stays in the page cache", device.display()));
     }
     match mode {
-        Mode::Loop => eprintln!("swapfs: for memory cgroups only: no IO_FLUSHER, no OOM protection, see --help"),
+        Mode::Loop => say("for memory cgroups only: no IO_FLUSHER, no OOM protection, see --help"),
         Mode::Bmap if !is_device => {
-            eprintln!("swapfs: the image is a file: for swap that must survive global pressure take a block device");
+            say("the image is a file: for swap that must survive global pressure take a block device");
         }
         Mode::Bmap => (),
     }
-    println!("area {}", mounted.area.display());
-    println!("ready");
+    // Nobody uses it yet: if nobody reads it, it goes.
+    let mut out = stdout().lock();
+    out.write_all(b"area ")?;
+    out.write_all(mounted.area.as_os_str().as_bytes())?;
+    out.write_all(b"\nready\n")?;
+    drop(out);
     stay(&mut mounted)?;
-    eprintln!("swapfs: {} requests and {} mappings were served", mounted.served.requests(), mounted.served.mappings());
+    let served = &mounted.served;
+    say(format_args!("{} requests and {} mappings were served", served.requests(), served.mappings()));
     Ok(())
 }
 
 fn lock_memory() {
     if let Err(error) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
-        eprintln!("swapfs: its memory is not locked: {error}");
+        say(format_args!("its memory is not locked: {error}"));
     }
 }
 
@@ -71,7 +85,8 @@ fn stay(mounted: &mut Mounted) -> Result<()> {
     let mut said = String::new();
     loop {
         if mounted.has_ended() {
-            eprintln!("swapfs: unmounted");
+            mounted.check_end()?;
+            say("unmounted");
             return mounted.join();
         }
         if stop::requested() {
@@ -80,7 +95,7 @@ fn stay(mounted: &mut Mounted) -> Result<()> {
                 // Once, and again if it is something else.
                 Err(error) if error.to_string() != said => {
                     said = error.to_string();
-                    eprintln!("swapfs: {said}; it goes after that");
+                    say(format_args!("{said}; it goes after that"));
                 }
                 Err(_) => (),
             }
@@ -117,15 +132,16 @@ fn made(path: &Path, size: u64) -> Result<Image> {
     let is_missing = std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
     let image = if is_missing { Image::create(path)? } else { Image::open(path)? };
     if image.content()?.is_none() {
+        let planned = scatter::plan([0; 16], size);
+        planned.inspect_err(|_| image.discard())?;
         format_image(&image, Some(size), 0)?;
         drop(image);
         return Ok(Image::open(path)?);
     }
     let found = image.layout()?.file();
-    let wanted = size.next_multiple_of(crate::superblock::BLOCK);
-    if found == wanted {
+    if size.checked_next_multiple_of(crate::superblock::BLOCK) == Some(found) {
         Ok(image)
     } else {
-        Err(format!("{}: the swapfile has {found} bytes, not {wanted}", path.display()).into())
+        Err(format!("{}: the swapfile has {found} bytes, not {size}", path.display()).into())
     }
 }

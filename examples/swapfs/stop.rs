@@ -9,6 +9,11 @@ pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| REQUESTED.store(true, Ordering::Release))
 }
 
+/// An error once one came, for work that takes long.
+pub(crate) fn check() -> std::io::Result<()> {
+    if requested() { Err(std::io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
 /// Whether one came.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Acquire)

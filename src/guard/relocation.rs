@@ -45,8 +45,16 @@ pub enum Scope {
 
 impl Relocation {
     /// Every act.
-    pub const ALL: [Self; 8] =
-        [Self::Defragment, Self::Collect, Self::Share, Self::Balance, Self::Snapshot, Self::Rewrite, Self::Free, Self::Export];
+    pub const ALL: [Self; 8] = [
+        Self::Defragment,
+        Self::Collect,
+        Self::Share,
+        Self::Balance,
+        Self::Snapshot,
+        Self::Rewrite,
+        Self::Free,
+        Self::Export,
+    ];
 
     /// What it is called in messages.
     pub const fn words(self) -> &'static str {

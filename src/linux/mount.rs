@@ -4,6 +4,8 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+#[cfg(feature = "fuser")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use super::inode::{Device, Inode};
@@ -13,6 +15,8 @@ use super::inode::{Device, Inode};
 pub(super) struct Mount {
     pub(super) id: u64,
     pub(super) device: Device,
+    /// Where it is mounted, from this process's root.
+    pub(super) point: PathBuf,
     /// `ext4`, `fuse.sshfs`, `fuseblk`, …
     pub(super) kind: String,
     /// What is mounted: the path of a device, or anything.
@@ -76,6 +80,14 @@ pub(super) fn all() -> std::io::Result<Vec<Mount>> {
     Ok(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
 }
 
+/// Whether a mount of this number stands on a folder of this process's, on top or covered. Numbers are given again, so
+/// the device must agree too.
+#[cfg(feature = "fuser")]
+pub(crate) fn stands(id: u64, device: (u32, u32), point: &Path) -> std::io::Result<bool> {
+    let device = Device(device.0, device.1);
+    Ok(all()?.iter().any(|mount| mount.id == id && mount.device == device && mount.point == point))
+}
+
 /// Undoes the octal escapes of /proc (`\040` for a space), which are three digits each.
 pub(super) fn unescape(text: &[u8]) -> OsString {
     let mut plain = Vec::with_capacity(text.len());
@@ -103,6 +115,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     Some(Mount {
         id: text(0)?.parse().ok()?,
         device: Device(major.parse().ok()?, minor.parse().ok()?),
+        point: PathBuf::from(unescape(fields.get(4)?)),
         kind: text(after(1)?)?,
         source: PathBuf::from(unescape(fields.get(after(2)?)?)),
         options: text(after(3)?)?,
@@ -125,6 +138,7 @@ mod tests {
         let Some(mount) = parse(line) else { unreachable!("a line of mountinfo is read") };
         assert_eq!((mount.id, mount.device), (41, Device(7, 3)));
         assert_eq!((mount.kind.as_str(), mount.source), ("ext4", PathBuf::from("/dev/loop 9")));
+        assert_eq!(mount.point, PathBuf::from("/mnt/c\\d"));
         assert!(mount.options == "rw,data=journal" && mount.mount_options == "rw,relatime");
     }
 

@@ -95,7 +95,7 @@ fn a_device_with_a_mark_is_not_mounted_by_mistake() {
     // In use.
     sh(&format!("swapon {}", device.display())).expect("swapon");
     let busy = try_with(&device, Options { force: true, ..Options::default() }).expect_err("active");
-    assert_eq!(busy.to_string(), format!("{}: the device is in use", device.display()));
+    assert!(busy.to_string().starts_with(&format!("{}: the device is in use", device.display())), "{busy}");
     sh(&format!("swapoff {}", device.display())).expect("swapoff");
     // The folder.
     let none = folder.path().join("none");

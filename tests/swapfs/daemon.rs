@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -36,7 +36,12 @@ pub(crate) fn said(output: &Output) -> String {
 
 /// One test at a time, of all programs of these tests: areas of one priority share what is swapped out, and each test
 /// breaks its own.
-pub(crate) fn alone() -> (MutexGuard<'static, ()>, File) {
+pub(crate) fn alone() -> Alone {
+    alone_for(Duration::from_secs(300))
+}
+
+/// The same for a test that may take so long.
+pub(crate) fn alone_for(limit: Duration) -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
     let here = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // A folder that is always there: nothing is left of the lock.
@@ -46,7 +51,22 @@ pub(crate) fn alone() -> (MutexGuard<'static, ()>, File) {
         assert!(Instant::now() < end, "another run of these tests does not end");
         std::thread::sleep(Duration::from_millis(100));
     }
-    (here, folder)
+    let (over, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        // swapon, swapoff and write wait in the kernel, where nothing else ends them.
+        if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("over the time limit of {limit:?}: this program ends, and what it mounted is left");
+            std::process::abort();
+        }
+    });
+    Alone { _over: over, _folder: folder, _here: here }
+}
+
+/// A test that is alone, as long as it lives, and not for ever.
+pub(crate) struct Alone {
+    _over: mpsc::Sender<()>,
+    _folder: File,
+    _here: MutexGuard<'static, ()>,
 }
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -82,6 +102,12 @@ impl Daemon {
 
     /// The same of an image with so many MiB.
     pub(crate) fn serve_of(folder: TempDir, mib: u64, arguments: &[&str]) -> Self {
+        let said = File::create(folder.path().join("said")).expect("a file");
+        Self::serve_to(folder, mib, arguments, said.into())
+    }
+
+    /// The same with whatever as its standard error.
+    pub(crate) fn serve_to(folder: TempDir, mib: u64, arguments: &[&str], errors: Stdio) -> Self {
         let [image, dir, out, said] = ["image", "mnt", "out", "said"].map(|name| folder.path().join(name));
         let child = Command::new(program())
             .arg("serve")
@@ -89,7 +115,7 @@ impl Daemon {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(File::create(&out).expect("a file"))
-            .stderr(File::create(&said).expect("a file"))
+            .stderr(errors)
             .spawn()
             .expect("swapfs");
         let mut daemon = Self { child, area: PathBuf::new(), image, dir, said, mib, folder: Some(folder) };

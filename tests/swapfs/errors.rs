@@ -4,11 +4,15 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::area::Area;
 use crate::below::Below;
-use crate::daemon::{AREA, Daemon, LOOP, MIB, STEP, alone, assert_intact, filled, folder_with_image, program};
+use crate::daemon::{
+    AREA, Daemon, LOOP, MIB, STEP, alone, assert_intact, filled, folder_with_image, program, run, said,
+};
 use crate::machine::{Mounted, ready, sh};
 use crate::pressure::Pressure;
 
 const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];
+/// For an image below which is a program, this one: which is refused unless it is accepted.
+const FRAGILE: [&[&str]; 2] = [&["--mode", "bmap", "--accept-risk", "loop-over-fuse"], &LOOP];
 
 /// A server whose image lies on a file that may fail. The fields are dropped in this order.
 struct Fragile {
@@ -20,7 +24,10 @@ struct Fragile {
 impl Fragile {
     fn start(arguments: &[&str]) -> Self {
         let folder = folder_with_image("/var/tmp".as_ref(), AREA);
-        let below = Below::under(&folder.path().join("image"));
+        let image = folder.path().join("image");
+        let below = Below::under(&image);
+        let refusal = said(&run(&["serve", "--mode", "bmap"], &[&image, &folder.path().join("mnt")]));
+        assert!(refusal.contains("lies on FUSE") && refusal.contains("--accept-risk loop-over-fuse"), "{refusal}");
         let daemon = Daemon::serve(folder, arguments);
         Self { area: daemon.swap_on(), _daemon: daemon, below }
     }
@@ -32,7 +39,7 @@ fn a_page_that_cannot_be_read_ends_its_reader_and_nobody_else() {
         return;
     }
     let _alone = alone();
-    for arguments in MODES {
+    for arguments in FRAGILE {
         let fragile = Fragile::start(arguments);
         let faults = &fragile.below.faults;
         let filled = |_| {
@@ -70,7 +77,7 @@ fn pages_whose_writing_fails_stay_in_memory() {
         return;
     }
     let _alone = alone();
-    for arguments in MODES {
+    for arguments in FRAGILE {
         let fragile = Fragile::start(arguments);
         fragile.below.faults.writes.store(20, SeqCst);
         let mut pressure = filled();

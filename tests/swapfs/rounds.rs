@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, LIMIT, LOOP, MIB, WORKING_SET, alone, folder_with_image, program};
+use crate::daemon::{Daemon, LIMIT, LOOP, MIB, WORKING_SET, alone_for, folder_with_image, program};
 use crate::machine::{ready, sh};
 use crate::pressure::{Pressure, Swapped};
 
@@ -17,10 +17,10 @@ fn rounds_of_pressure_leak_nothing() {
     if !ready(&["losetup"]) {
         return;
     }
-    let _alone = alone();
     let rounds = number("SWAP_DIO_ROUNDS", 2);
     let (working_set, limit) = (number("SWAP_DIO_WORKING_SET", WORKING_SET), number("SWAP_DIO_LIMIT", LIMIT));
     let step = Duration::from_secs(60 + working_set);
+    let _alone = alone_for(step * 6 * u32::try_from(rounds).expect("rounds"));
     for arguments in [&["--mode", "bmap"][..], &LOOP] {
         let size = working_set + 32;
         let mut daemon = Daemon::serve_of(folder_with_image(Path::new("/var/tmp"), size), size, arguments);
@@ -65,8 +65,10 @@ fn rounds_of_pressure_leak_nothing() {
         assert!(status.is_some_and(|status| status.success()), "it goes after swapoff: {status:?}, {}", daemon.said());
         let folder = daemon.into_folder();
         let name = folder.path().display();
-        let left =
-            format!("sleep 0.5; {{ cat /proc/swaps /proc/mounts; losetup -nO BACK-FILE; }} | grep -F {name} || true");
+        // Its own cgroup bears the number of this process.
+        let groups = format!("find /sys/fs/cgroup -maxdepth 2 -name 'swapfs-{}-*' 2>/dev/null", std::process::id());
+        let tables = "cat /proc/swaps /proc/mounts; losetup -nO BACK-FILE";
+        let left = format!("sleep 0.5; {{ {tables}; }} | grep -F {name} || true; {groups} || true");
         assert_eq!(sh(&left).expect("grep"), "", "left behind");
     }
 }

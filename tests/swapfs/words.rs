@@ -96,3 +96,39 @@ fn an_image_in_memory_that_is_swapped_itself_is_refused() {
     let refusal = said(&run(&["serve", "--mode", "bmap"], &[&image, folder.path()]));
     assert!(refusal.contains("is on tmpfs, whose own pages are swapped out"), "{refusal}");
 }
+
+#[test]
+fn what_does_not_fit_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let image = folder.path().join("image");
+    let names = ["1E", "4K", "18446744073709551615", "8388608G"];
+    for size in names {
+        let output = run(&["format", "--size", size], &[&image]);
+        assert!(!output.status.success(), "{size}: {output:?}");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!text.contains("panicked"), "{size}: {text}");
+        assert!(!image.exists(), "{size} left a file: {text}");
+    }
+    let larger_than_any_disk = said(&run(&["format", "--size", "100000G"], &[&image]));
+    assert!(larger_than_any_disk.contains("bytes are needed") && larger_than_any_disk.contains("image"));
+    assert!(!image.exists(), "a file was left");
+    assert!(said(&run(&["format"], &[&image])).contains("say --size"));
+    assert!(!image.exists(), "a file was left");
+    // A file of zeros is nobody's, however long.
+    fs::write(&image, vec![0; 5 << 20]).expect("zeros");
+    assert!(run(&["format", "--size", "1M"], &[&image]).status.success());
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_usage() {
+    for arguments in [
+        &["demo", "--rounds", "0"][..],
+        &["demo", "--limit", "0"],
+        &["demo", "--working-set", "18446744073709551615"],
+        &["demo", "--working-set", "17592186044416"],
+        &["demo", "--compare", "0"],
+    ] {
+        let output = run(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+    }
+}

@@ -7,6 +7,9 @@
 //! mount (`umount -l`) leaves no path by which swapoff could find it; so where umount(2) says busy, a [`Mount`] detaches
 //! only if no area is active on its device.
 //!
+//! A kernel that lets nobody write to mounted devices (`bdev_allow_write_mounted=0`) mounts none that somebody has open for
+//! writing, and opens none for writing that is mounted: there a server cannot write by a descriptor of its own.
+//!
 //! Source: Linux v6.18, `fs/fuse/inode.c:fuse_fill_super`, `fuse_parse_param`; `fs/super.c:get_tree_bdev`;
 //! `block/bdev.c:bdev_may_open`.
 
@@ -34,7 +37,7 @@ use crate::unit::BlockSize;
 pub struct Options {
     /// The unit of `BMAP`: one request for each block when swapon asks, so 4 KiB rather than 512 bytes.
     pub block_size: BlockSize,
-    /// Mount and open the device for reading only.
+    /// Mount for reading only.
     pub read_only: bool,
     /// Other users than root may use the mount (`allow_other`).
     pub allow_other: bool,
@@ -63,8 +66,8 @@ pub fn mount(device: &Path, target: &Path, options: &Options) -> Result<(Mount, 
     if !found.file_type().is_block_device() {
         return Err(MountError::NotBlockDevice { device: device.to_owned() });
     }
-    let file = OpenOptions::new().read(true).write(!options.read_only).open(device);
-    let file = file.map_err(|error| at(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    // For reading alone: see the module.
+    let file = File::open(device).map_err(|error| at(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     if !options.force {
         refuse_foreign(&file, device, options)?;
     }
@@ -75,7 +78,7 @@ pub fn mount(device: &Path, target: &Path, options: &Options) -> Result<(Mount, 
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let flags = if options.read_only { flags | MountFlags::RDONLY } else { flags };
     rustix::mount::mount(device, &target, "fuseblk", flags, data.as_c_str()).map_err(at)?;
-    Ok((Mount::new(target, file), channel))
+    Ok((Mount::new(target), channel))
 }
 
 /// The filesystem's own options: what user space settles for `fuse_fill_super`.

@@ -13,8 +13,8 @@
 //!    told, until it is forgotten; or until it is proved to be no active area. 2. No file that is held is being moved.
 //! 3. Nothing here allocates after `new`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fuse::{NotActive, Pin};

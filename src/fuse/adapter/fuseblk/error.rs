@@ -34,7 +34,7 @@ pub enum MountError {
     },
     /// Mounted, an active swap area, part of another device; or written to by somebody, where the kernel forbids that for
     /// mounted devices.
-    #[error("{}: the device is in use", .device.display())]
+    #[error("{}: the device is in use: mounted, swapped to, part of another device, or open for writing", .device.display())]
     Busy {
         /// The path.
         device: PathBuf,
@@ -83,6 +83,12 @@ pub enum MountError {
     /// Files of the mount are open, or a folder of it is somebody's own.
     #[error("{}: the mount is in use", .target.display())]
     InUse {
+        /// The mount point.
+        target: PathBuf,
+    },
+    /// Something else was mounted over it.
+    #[error("{0}: something is mounted over it: run umount {0} first", .target.display())]
+    Covered {
         /// The mount point.
         target: PathBuf,
     },

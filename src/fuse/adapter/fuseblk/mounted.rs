@@ -1,6 +1,6 @@
 //! A mount that goes when it is dropped, unless swap is on there.
 
-use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -9,14 +9,13 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use super::MountError;
 
-/// A `fuseblk` mount. Unmounts when dropped: detaches where files are open, and leaves it where swap is on.
+/// A mount of this process. Unmounts when dropped: detaches where files are open, and leaves it where swap is on.
 ///
 /// On a signal, have a thread of its own call [`unmount`](Self::unmount) (a signal handler must not): the session ends
 /// then by itself. A server that is killed leaves a mount that answers `ENOTCONN`; `umount` takes it away.
 #[derive(Debug)]
 pub struct Mount {
     target: PathBuf,
-    device: File,
     /// To know it again: something else may come to stand on the same folder.
     identity: Option<Identity>,
     gone: bool,
@@ -24,10 +23,25 @@ pub struct Mount {
 
 static_assertions::assert_impl_all!(Mount: Send, Sync);
 
+/// What has become of a mount.
+enum Standing {
+    OnTop,
+    Covered,
+    Gone,
+}
+
 impl Mount {
-    pub(super) fn new(target: PathBuf, device: File) -> Self {
+    /// Takes over what is mounted on a folder: for a server that made a mount of another type than `fuseblk`.
+    ///
+    /// # Errors
+    /// What looking up the folder says.
+    pub fn at(target: &Path) -> io::Result<Self> {
+        Ok(Self::new(target.canonicalize()?))
+    }
+
+    pub(super) fn new(target: PathBuf) -> Self {
         let identity = Identity::at(&target);
-        Self { target, device, identity, gone: false }
+        Self { target, identity, gone: false }
     }
 
     /// The folder, without symlinks.
@@ -35,9 +49,9 @@ impl Mount {
         &self.target
     }
 
-    /// The device, opened before it was mounted: some kernels allow no writing to it afterwards.
-    pub const fn device(&self) -> &File {
-        &self.device
+    /// Whether it still stands on its folder, on top or with something mounted over it.
+    pub fn is_mounted(&self) -> bool {
+        !matches!(self.standing(), Standing::Gone)
     }
 
     /// Unmounts. The kernel says whether the mount is in use, an active swap area included: so whoever stops a server asks
@@ -47,10 +61,12 @@ impl Mount {
     /// the filesystem lives on, with an area that may be active: the session's end is what tells that it is gone.
     ///
     /// # Errors
-    /// [`MountError::Active`], [`MountError::InUse`], [`MountError::Other`]: it is still mounted.
+    /// [`MountError::Covered`], [`MountError::Active`], [`MountError::InUse`], [`MountError::Other`]: it is still mounted.
     pub fn unmount(&mut self) -> Result<(), MountError> {
-        if self.is_gone() {
-            return Ok(());
+        match self.standing() {
+            Standing::OnTop => (),
+            Standing::Covered => return Err(MountError::Covered { target: self.target.clone() }),
+            Standing::Gone => return Ok(()),
         }
         match unmount(&self.target, UnmountFlags::NOFOLLOW) {
             Ok(()) => {
@@ -62,9 +78,18 @@ impl Mount {
         }
     }
 
-    /// Whether somebody else has unmounted it.
-    fn is_gone(&self) -> bool {
-        self.gone || (self.identity.is_some() && Identity::at(&self.target) != self.identity)
+    fn standing(&self) -> Standing {
+        let Some(identity) = self.identity.filter(|_| !self.gone) else {
+            return if self.gone { Standing::Gone } else { Standing::OnTop };
+        };
+        if Identity::at(&self.target) == Some(identity) {
+            return Standing::OnTop;
+        }
+        // Without the table of mounts it may be there.
+        match crate::linux::is_mounted(identity.mount, identity.device, &self.target) {
+            Ok(false) => Standing::Gone,
+            Ok(true) | Err(_) => Standing::Covered,
+        }
     }
 
     fn in_use(&self) -> MountError {
@@ -88,8 +113,7 @@ impl Drop for Mount {
     }
 }
 
-/// Which mount stands on a folder. Numbers of mounts are given again at once, before Linux 6.8 to anyone: so the device
-/// too.
+/// Which mount stands on a folder, as the table of mounts numbers it. Numbers are given again at once: so the device too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Identity {
     mount: u64,
@@ -99,11 +123,9 @@ struct Identity {
 impl Identity {
     /// Told without asking the server, which may be gone; `None` before Linux 5.8.
     fn at(target: &Path) -> Option<Self> {
-        /// `STATX_MNT_ID_UNIQUE`, which rustix does not name.
-        const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
-        let facts = statx(CWD, target, flags, StatxFlags::MNT_ID | UNIQUE).ok()?;
-        let told = StatxFlags::from_bits_retain(facts.stx_mask).intersects(StatxFlags::MNT_ID | UNIQUE);
+        let facts = statx(CWD, target, flags, StatxFlags::MNT_ID).ok()?;
+        let told = StatxFlags::from_bits_retain(facts.stx_mask).contains(StatxFlags::MNT_ID);
         told.then_some(Self { mount: facts.stx_mnt_id, device: (facts.stx_dev_major, facts.stx_dev_minor) })
     }
 }

@@ -1,0 +1,138 @@
+//! What others do to a server: close its log, mount over it, abort it, serve the same blocks by another name.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::area::is_active;
+use crate::daemon::{AREA, Daemon, LOOP, alone, assert_intact, filled, folder_with_image, run, said};
+use crate::machine::{ready, sh};
+
+const SOON: Duration = Duration::from_secs(10);
+const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];
+
+#[test]
+fn a_log_that_nobody_reads_ends_no_server() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    for arguments in MODES {
+        let folder = folder_with_image(Path::new("/var/tmp"), AREA);
+        let mut daemon = Daemon::serve_to(folder, AREA, arguments, Stdio::piped());
+        let area = daemon.swap_on();
+        let mut pressure = filled();
+        // As `2>&1 | tee` does at ^C, or a terminal that is closed.
+        drop(daemon.child.stderr.take());
+        for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+            daemon.signal(signal);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(daemon.child.try_wait().expect("a status"), None, "it went while swap was on");
+        assert_intact(&mut pressure, "random");
+        drop(pressure);
+        area.deactivate().expect("swapoff");
+        assert!(daemon.ended(SOON).is_some_and(|status| status.success()));
+    }
+}
+
+#[test]
+fn what_is_mounted_over_it_is_left_alone() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    for arguments in MODES {
+        for swapping in [false, true] {
+            let mut daemon = Daemon::start(arguments);
+            let area = swapping.then(|| daemon.swap_on());
+            let dir = daemon.dir.clone();
+            let over = format!("mount -t tmpfs somebody {0} && touch {0}/theirs", dir.display());
+            sh(&over).expect("a mount over it");
+            daemon.signal(Signal::TERM);
+            let wanted =
+                if swapping && arguments[1] == "loop" { "run swapoff" } else { "something is mounted over it" };
+            assert!(daemon.wait_until(SOON, |daemon| daemon.said().contains(wanted)), "{}", daemon.said());
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(dir.join("theirs").exists(), "their mount is gone");
+            assert_eq!(daemon.child.try_wait().expect("a status"), None, "it went: {}", daemon.said());
+            sh(&format!("umount {}", dir.display())).expect("their own");
+            if let Some(area) = area {
+                assert!(is_active(&daemon.area).expect("/proc/swaps"));
+                area.deactivate().expect("swapoff");
+            }
+            assert!(daemon.ended(SOON).is_some_and(|status| status.success()), "{}", daemon.said());
+        }
+    }
+}
+
+#[test]
+fn an_aborted_connection_is_no_unmount() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    let mut daemon = Daemon::bmap();
+    let area = daemon.swap_on();
+    let mut pressure = filled();
+    sh(&format!("umount -f {} 2>/dev/null || true", daemon.dir.display())).expect("umount");
+    assert_eq!(daemon.ended(SOON).and_then(|status| status.code()), Some(1), "{}", daemon.said());
+    let wanted = format!("aborted while swap is on: run swapoff {}", daemon.area.display());
+    assert!(daemon.said().contains(&wanted), "{}", daemon.said());
+    assert_intact(&mut pressure, "sequential");
+    drop(pressure);
+    area.deactivate().expect("swapoff by path");
+}
+
+#[test]
+fn the_same_blocks_by_another_name_have_one_server() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    let folder = folder_with_image(Path::new("/var/tmp"), AREA);
+    let image = folder.path().join("image");
+    let device = sh(&format!("losetup -f --show {}", image.display())).expect("a loop device");
+    let _detached = Detach(device.clone());
+    fs::rename(&image, folder.path().join("file")).expect("renamed");
+    std::os::unix::fs::symlink(&device, &image).expect("a symlink");
+    let daemon = Daemon::serve(folder, &["--mode", "bmap"]);
+    let other = tempfile::tempdir().expect("a folder");
+    for arguments in MODES {
+        let file = daemon.image.with_file_name("file");
+        let said = said(&run(&[&["serve"], arguments].concat(), &[&file, other.path()]));
+        assert!(said.contains("another swapfs has"), "{said}");
+    }
+}
+
+/// A loop device, detached when dropped, or with its last user.
+struct Detach(String);
+
+impl Drop for Detach {
+    fn drop(&mut self) {
+        let _ = sh(&format!("losetup -d {}", self.0));
+    }
+}
+
+#[test]
+fn a_folder_with_a_blank_is_quoted_where_it_is_to_be_typed() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    let folder = folder_with_image(Path::new("/var/tmp"), 1);
+    let dir = folder.path().join("a b");
+    fs::create_dir(&dir).expect("a folder");
+    fs::remove_dir(folder.path().join("mnt")).expect("empty");
+    std::os::unix::fs::symlink(&dir, folder.path().join("mnt")).expect("a symlink");
+    let mut daemon = Daemon::serve_of(folder, 1, &["--mode", "bmap"]);
+    let area = daemon.swap_on();
+    daemon.signal(Signal::TERM);
+    let wanted = format!("run swapoff '{}' first", daemon.area.display());
+    assert!(daemon.wait_until(SOON, |daemon| daemon.said().contains(&wanted)), "{}", daemon.said());
+    area.deactivate().expect("swapoff");
+    assert!(daemon.ended(SOON).is_some_and(|status| status.success()), "{}", daemon.said());
+}
