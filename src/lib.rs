@@ -69,6 +69,7 @@
 //! | how do I serve swap from my filesystem? | [`swap_ops`], and `examples/embed.rs` |
 //! | what may be done to an active file, and what must not move? | [`guard`] |
 //! | what do ublk and FUSE say of it? | [`ublk`], [`fuse`] |
+//! | is a process in the posture to serve swap? | [`posture`], and `linux::reclaim` to take it |
 //! | how does my FUSE filesystem hold a swap file? | [`fuse`]: the answer to `BMAP`, and the pin |
 //! | why not? | [`reason`] |
 //!
@@ -80,7 +81,7 @@
 //! | --- | --- | --- |
 //! | `alloc` | by `std` | maps that own their memory ([`Vec`](https://doc.rust-lang.org/alloc/vec/)) |
 //! | `std` | yes | what needs an operating system below it |
-//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`; files that pass |
+//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`; files that pass; the reclaim posture |
 //! | `fuser` | no | a guard around a filesystem of fuser 0.18, and the `fuseblk` mount that it needs |
 //!
 //! No feature changes a decision that is made without it.
@@ -111,6 +112,7 @@ pub mod header;
 pub mod linux;
 pub mod map;
 pub mod model;
+pub mod posture;
 pub mod reason;
 pub mod release;
 mod sort;

@@ -5,6 +5,8 @@
 //!
 //! [`prepare`](fn@prepare) and [`convert`] are the only ones that write: a new file that passes, or an old one in place.
 //!
+//! [`reclaim`] is about a process instead: it takes, reports and proves the posture in which one may serve swap.
+//!
 //! Everything that comes back from an ioctl, from /proc or /sys is a claim of whoever wrote it: sizes are checked,
 //! loops have an end, unknown flag bits refuse.
 
@@ -27,6 +29,7 @@ mod network;
 mod open;
 mod prepare;
 mod process;
+pub mod reclaim;
 mod references;
 mod report;
 mod swaps;

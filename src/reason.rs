@@ -12,6 +12,7 @@ mod class;
 mod fault;
 mod flag;
 mod guard;
+mod posture;
 mod range;
 mod remedy;
 mod request;
@@ -23,6 +24,7 @@ pub use class::{Class, Verdict};
 pub use fault::Fault;
 pub use flag::FlagFault;
 pub use guard::GuardFault;
+pub use posture::{PostureFault, PostureStep};
 pub use request::RequestFault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
 
@@ -472,6 +474,9 @@ pub enum Reason {
     /// An operation on an active swap file.
     #[error("{0}")]
     Guard(GuardFault),
+    /// A process that serves swap, and may wait for memory that only it can free.
+    #[error("{0}")]
+    Posture(PostureFault),
 
     // Advice: swapon(8) prints these, the kernel does not care.
     /// Direct writes in place still stamp times, about once a tick: a small transaction in swap context.

@@ -43,7 +43,6 @@
 //!
 //! Source: fuser 0.18.0, `src/lib.rs:Filesystem`; the sequence of requests was observed on Linux 6.18.
 
-mod bounce;
 mod files;
 mod flags;
 mod forward;
@@ -51,7 +50,7 @@ pub mod fuseblk;
 mod guard;
 mod pinned;
 
-pub use bounce::{Bounce, BounceError, Buffer};
+pub use crate::linux::reclaim::{Buffer, Pool as Bounce, PoolError as BounceError};
 pub use files::{Opening, SwapFiles};
 pub use flags::{truncates, writes};
 pub use guard::SwapGuard;

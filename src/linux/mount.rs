@@ -15,6 +15,8 @@ use super::inode::{Device, Inode};
 pub(super) struct Mount {
     pub(super) id: u64,
     pub(super) device: Device,
+    /// What of the filesystem is mounted: `/`, or the folder that a bind mount or a namespace shows.
+    pub(super) root: PathBuf,
     /// Where it is mounted, from this process's root.
     pub(super) point: PathBuf,
     /// `ext4`, `fuse.sshfs`, `fuseblk`, …
@@ -115,6 +117,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     Some(Mount {
         id: text(0)?.parse().ok()?,
         device: Device(major.parse().ok()?, minor.parse().ok()?),
+        root: PathBuf::from(unescape(fields.get(3)?)),
         point: PathBuf::from(unescape(fields.get(4)?)),
         kind: text(after(1)?)?,
         source: PathBuf::from(unescape(fields.get(after(2)?)?)),
@@ -123,7 +126,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
     })
 }
 
-fn has_option(options: &str, wanted: &str) -> bool {
+pub(super) fn has_option(options: &str, wanted: &str) -> bool {
     options.split(',').any(|option| option == wanted)
 }
 
@@ -137,6 +140,7 @@ mod tests {
             br"41 29 7:3 /a\040b /mnt/c\134d rw,relatime shared:9 master:1 - ext4 /dev/loop\0409 rw,data=journal";
         let Some(mount) = parse(line) else { unreachable!("a line of mountinfo is read") };
         assert_eq!((mount.id, mount.device), (41, Device(7, 3)));
+        assert_eq!(mount.root, PathBuf::from("/a b"));
         assert_eq!((mount.kind.as_str(), mount.source), ("ext4", PathBuf::from("/dev/loop 9")));
         assert_eq!(mount.point, PathBuf::from("/mnt/c\\d"));
         assert!(mount.options == "rw,data=journal" && mount.mount_options == "rw,relatime");

@@ -86,6 +86,7 @@ impl Reason {
             | Self::Guard(_)
             | Self::TimestampTransaction
             | Self::InsecureMode { .. }
+            | Self::Posture(_)
             | Self::InsecureOwner { .. } => None,
         }
     }

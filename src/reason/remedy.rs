@@ -1,4 +1,5 @@
-//! What a person can type next. `FILE` stands for the path: whoever prints a remedy puts it in, quoted.
+//! What a person can type next. `FILE` stands for the path: whoever prints a remedy puts it in, quoted. `PID` stands for
+//! the process that a posture is of.
 //!
 //! A remedy is words, or words, a colon and commands; a note in brackets may follow. One that loses what the file
 //! holds says so. None is ever run by this crate.
@@ -80,6 +81,7 @@ impl Reason {
             Self::TimestampTransaction => "mount with lazytime, or serve a block device",
             Self::Request(fault) => return fault.remedy(),
             Self::Guard(fault) => return fault.remedy(),
+            Self::Posture(fault) => fault.grant(),
             Self::Flags(_)
             | Self::FlagsUnknown { .. }
             | Self::Unlinked

@@ -187,6 +187,7 @@ impl Reason {
             Self::Flags(fault) => fault.row(),
             Self::Request(fault) => fault.row(),
             Self::Guard(fault) => fault.row(),
+            Self::Posture(fault) => fault.row(),
 
             // Advice.
             Self::TimestampTransaction => row("transaction-timestamp", Warning, ACCEPTS, "fs/inode.c:file_update_time"),

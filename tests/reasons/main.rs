@@ -6,6 +6,7 @@
 #![cfg(feature = "alloc")]
 
 mod made;
+mod posture;
 mod served;
 
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ const CODES: &str = "\
     no-block-map no-direct-io no-permission open-for-execution other-backing no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
     profile-not-single read-only sequential-zone shared short-buffer swap-not-served table-full transaction uncommitted unlinked unwritten user-space-server verity \
     closed flag-not-carried flag-renumbered flag-unsupported flag-without-number flags-exclusive guarded header-page in-flight \
-    io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full promise-missing queue-full reclaim-context \
+    io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full posture promise-missing queue-full reclaim-context \
     request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp";
 
 /// What the core gave, what it should be, its code, its verdict, swapon's answer, whether there is something to type.
@@ -230,7 +231,7 @@ fn a_path_is_judged_in_the_kernels_order() {
 }
 
 fn rows() -> Vec<Row> {
-    told().into_iter().chain(made::rows()).chain(served::rows()).collect()
+    told().into_iter().chain(made::rows()).chain(served::rows()).chain(posture::rows()).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Memory between fuser and a device: aligned for direct I/O, locked, and there before it is needed.
+//! Memory between a server and a device: aligned for direct I/O, locked, and there before it is needed.
 //!
 //! The payload of a `WRITE` follows 80 bytes of headers in fuser's buffer, so it is never aligned, and direct I/O from
 //! it fails. A server that must not allocate while memory is short takes a buffer from here instead, and is told when
@@ -11,7 +11,7 @@ use memmap2::{MmapMut, MmapOptions};
 
 /// A fixed number of buffers of one size, each page-aligned. Nothing is allocated after it is made.
 #[derive(Debug)]
-pub struct Bounce {
+pub struct Pool {
     free: Mutex<Vec<MmapMut>>,
     buffers: usize,
     size: usize,
@@ -20,7 +20,7 @@ pub struct Bounce {
 /// Why there is no buffer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BounceError {
+pub enum PoolError {
     /// No memory for them.
     #[error("cannot map {size} bytes for a buffer: {error}")]
     Map {
@@ -55,41 +55,57 @@ pub enum BounceError {
     },
 }
 
-impl Bounce {
+impl Pool {
     /// Maps, touches and locks so many buffers of so many bytes each.
     ///
     /// # Errors
-    /// [`BounceError::Map`], [`BounceError::Lock`].
-    pub fn new(buffers: usize, size: usize) -> Result<Self, BounceError> {
-        let map = |error| BounceError::Map { size, error };
+    /// [`PoolError::Map`], [`PoolError::Lock`].
+    pub fn new(buffers: usize, size: usize) -> Result<Self, PoolError> {
+        let (pool, _, error) = Self::locked_as_far(buffers, size)?;
+        match error {
+            Some(error) => Err(PoolError::Lock { size, error }),
+            None => Ok(pool),
+        }
+    }
+
+    /// The same, with as many of them locked as the limit allows: how many, and why no more.
+    pub(super) fn locked_as_far(
+        buffers: usize,
+        size: usize,
+    ) -> Result<(Self, usize, Option<std::io::Error>), PoolError> {
+        let map = |error| PoolError::Map { size, error };
         if size == 0 {
             return Err(map(std::io::ErrorKind::InvalidInput.into()));
         }
-        let mut free = Vec::with_capacity(buffers);
+        let (mut free, mut locked, mut refused) = (Vec::new(), 0usize, None);
+        free.try_reserve_exact(buffers).map_err(|_| map(std::io::ErrorKind::OutOfMemory.into()))?;
         for _ in 0..buffers {
             let buffer = MmapOptions::new().len(size).populate().map_anon().map_err(map)?;
-            buffer.lock().map_err(|error| BounceError::Lock { size, error })?;
+            match buffer.lock() {
+                Ok(()) => locked = locked.saturating_add(1),
+                Err(error) => refused = Some(error),
+            }
             free.push(buffer);
         }
-        Ok(Self { free: Mutex::new(free), buffers, size })
+        Ok((Self { free: Mutex::new(free), buffers, size }, locked, refused))
     }
 
     /// Lends a buffer, which comes back when it is dropped. What it holds is of whoever had it last.
     ///
     /// # Errors
-    /// [`BounceError::Exhausted`]: nothing is allocated in its place.
-    pub fn take(&self) -> Result<Buffer<'_>, BounceError> {
+    /// [`PoolError::Exhausted`]: nothing is allocated in its place.
+    pub fn take(&self) -> Result<Buffer<'_>, PoolError> {
         let memory = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = memory.ok_or(BounceError::Exhausted { buffers: self.buffers })?;
+        let memory = memory.ok_or(PoolError::Exhausted { buffers: self.buffers })?;
         Ok(Buffer { pool: self, memory: Some(memory) })
     }
 
     /// Lends a buffer with a copy of `payload` at its start, zeros behind.
     ///
     /// # Errors
-    /// [`BounceError::TooLong`], [`BounceError::Exhausted`].
-    pub fn copy(&self, payload: &[u8]) -> Result<Buffer<'_>, BounceError> {
-        let too_long = BounceError::TooLong { length: payload.len(), size: self.size };
+    /// [`PoolError::TooLong`], [`PoolError::Exhausted`].
+    pub fn copy(&self, payload: &[u8]) -> Result<Buffer<'_>, PoolError> {
+        let too_long = PoolError::TooLong { length: payload.len(), size: self.size };
         if payload.len() > self.size {
             return Err(too_long);
         }
@@ -114,7 +130,7 @@ impl Bounce {
 /// A buffer on loan.
 #[derive(Debug)]
 pub struct Buffer<'p> {
-    pool: &'p Bounce,
+    pool: &'p Pool,
     /// `None` only while it is given back.
     memory: Option<MmapMut>,
 }
