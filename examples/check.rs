@@ -5,6 +5,7 @@
 //! cargo run --example check -- /swapfile        one path, for people
 //! cargo run --example check -- --json PATH…     one object per path and line, for scripts
 //! cargo run --example check -- --svg OUT PATH   a picture of where its extents lie, for a browser
+//! cargo run --example check -- --accept-risk file-backed /dev/loop0    what follows if somebody accepts that
 //! ```
 //!
 //! It opens for reading only: it never writes to a file (OUT is a new one), never activates one, and needs no privilege
@@ -34,7 +35,8 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use swap_dio::Verdict;
-use swap_dio::linux::{Depth, Examination, ExamineError, examine, extents};
+use swap_dio::linux::{Depth, Examination, ExamineError, examine_accepting, extents};
+use swap_dio::topology::Override;
 
 /// Tells which files may serve swap, as swapon(2) would answer, and explains why not.
 ///
@@ -54,6 +56,10 @@ struct Arguments {
     /// Draw where the extents of the one PATH lie on its device, as a new file OUT; `-` is standard output
     #[arg(long, value_name = "OUT", conflicts_with = "json")]
     svg: Option<PathBuf>,
+    /// Risks of what it stands on that are accepted, by name: loop-over-fuse, file-backed, local-nbd, large-requests,
+    /// blocks-stay, server-death, data-path, global-reclaim-excluded
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = risk)]
+    accept_risk: Vec<Override>,
     /// Files or block devices; without any, sample files are made in a temporary folder and explained
     #[arg(value_name = "PATH", value_parser = clap::value_parser!(OsString))]
     paths: Vec<OsString>,
@@ -65,7 +71,9 @@ const STATUS: &str = "Exit status: 0 every path is admitted for bio; 1 some are 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let depth = if arguments.all { Depth::All } else { Depth::First };
-    let form = Form { json: arguments.json, colour: io::stdout().is_terminal() && no_colour_unset(), depth };
+    let accepted = arguments.accept_risk.iter().copied().collect();
+    let colour = io::stdout().is_terminal() && no_colour_unset();
+    let form = Form { json: arguments.json, colour, depth, accepted };
     let outcome = match (&arguments.svg, arguments.paths.as_slice()) {
         (Some(out), [path]) => picture(Path::new(path), out, form),
         (Some(_), _) => Arguments::command().error(ErrorKind::WrongNumberOfValues, "--svg draws one PATH").exit(),
@@ -84,15 +92,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// One name of a risk.
+fn risk(name: &str) -> Result<Override, String> {
+    let names = || Override::NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    Override::named(name).ok_or_else(|| format!("no risk has that name; there are {}", names()))
+}
+
 /// How answers are printed.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     json: bool,
     colour: bool,
     depth: Depth,
+    accepted: Override,
 }
 
 impl Form {
+    fn examine(self, path: &Path, depth: Depth) -> Result<Examination, ExamineError> {
+        examine_accepting(path, depth, self.accepted)
+    }
+
     fn print(self, path: &Path, answer: &Result<Examination, ExamineError>) -> io::Result<()> {
         // One lock and one flush a path: what is said of a path stands together, and nothing waits in a buffer.
         let mut out = io::stdout().lock();
@@ -113,7 +132,7 @@ impl Form {
 fn check(paths: &[OsString], form: Form) -> io::Result<ExitCode> {
     let (mut admitted, mut refused, mut unknown) = (0usize, 0usize, 0usize);
     for path in paths.iter().map(Path::new) {
-        let answer = examine(path, form.depth);
+        let answer = form.examine(path, form.depth);
         match &answer {
             Ok(found) if found.bio.verdict() == Verdict::Admit => admitted += 1,
             Ok(_) => refused += 1,
@@ -131,10 +150,10 @@ fn check(paths: &[OsString], form: Form) -> io::Result<ExitCode> {
 
 /// Draws one file. Said in words as well, unless the picture goes where the words would.
 fn picture(path: &Path, out: &Path, form: Form) -> io::Result<ExitCode> {
-    let answer = examine(path, Depth::All);
+    let answer = form.examine(path, Depth::All);
     let is_stdout = out == Path::new("-");
     if !is_stdout || answer.is_err() {
-        let worded = if form.depth == Depth::All { None } else { Some(examine(path, form.depth)) };
+        let worded = if form.depth == Depth::All { None } else { Some(form.examine(path, form.depth)) };
         form.print(path, worded.as_ref().unwrap_or(&answer))?;
     }
     let Ok(found) = answer else { return Ok(ExitCode::from(2)) };

@@ -68,6 +68,7 @@
 //! | may this request go, now, and how has it ended? | [`admit`] |
 //! | how do I serve swap from my filesystem? | [`swap_ops`], and `examples/embed.rs` |
 //! | what may be done to an active file, and what must not move? | [`guard`] |
+//! | may this server, on this disk, serve it? | [`topology`] |
 //! | what do ublk and FUSE say of it? | [`ublk`], [`fuse`] |
 //! | is a process in the posture to serve swap? | [`posture`], and `linux::reclaim` to take it |
 //! | how does my FUSE filesystem hold a swap file? | [`fuse`]: the answer to `BMAP`, and the pin |
@@ -81,7 +82,7 @@
 //! | --- | --- | --- |
 //! | `alloc` | by `std` | maps that own their memory ([`Vec`](https://doc.rust-lang.org/alloc/vec/)) |
 //! | `std` | yes | what needs an operating system below it |
-//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`; files that pass; the reclaim posture |
+//! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`, what they stand on; files that pass; the reclaim posture |
 //! | `fuser` | no | a guard around a filesystem of fuser 0.18, and the `fuseblk` mount that it needs |
 //!
 //! No feature changes a decision that is made without it.
@@ -117,6 +118,7 @@ pub mod reason;
 pub mod release;
 mod sort;
 pub mod swap_ops;
+pub mod topology;
 pub mod transaction;
 pub mod translate;
 pub mod ublk;

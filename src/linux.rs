@@ -5,6 +5,8 @@
 //!
 //! [`prepare`](fn@prepare) and [`convert`] are the only ones that write: a new file that passes, or an old one in place.
 //!
+//! [`Tree`] follows what an area stands on, down to the disks; the core's [`topology`](crate::topology) judges that.
+//!
 //! [`reclaim`] is about a process instead: it takes, reports and proves the posture in which one may serve swap.
 //!
 //! Everything that comes back from an ioctl, from /proc or /sys is a claim of whoever wrote it: sizes are checked,
@@ -34,19 +36,21 @@ mod references;
 mod report;
 mod swaps;
 mod through;
+mod topology;
 mod walk;
 mod xfs;
 
 pub use backing::Backing;
 pub use claims::extents;
 pub use error::ExamineError;
-pub use examine::{examine, predict};
+pub use examine::{examine, examine_accepting, predict};
 #[cfg(feature = "fuser")]
 pub(crate) use mount::stands as is_mounted;
 pub use prepare::{Phase, Plan, PrepareError, Progress, convert, prepare};
 pub use report::{Depth, Examination, Judgement, Prediction};
 #[cfg(feature = "fuser")]
 pub(crate) use swaps::active_names;
+pub use topology::{Judged, Topology, TopologyError, Tree};
 
 /// The page size of the running kernel; `None` if it is one that no swap header can have.
 pub fn page_size() -> Option<crate::PageSize> {

@@ -18,6 +18,7 @@ mod remedy;
 mod request;
 mod subject;
 mod table;
+mod topology;
 
 pub use answer::{Answer, Errno};
 pub use class::{Class, Verdict};
@@ -27,6 +28,7 @@ pub use guard::GuardFault;
 pub use posture::{PostureFault, PostureStep};
 pub use request::RequestFault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
+pub use topology::TopologyFault;
 
 use crate::unit::{BlockSize, ByteRange, Bytes, PageCount, PageIndex, PageSize};
 
@@ -477,6 +479,9 @@ pub enum Reason {
     /// A process that serves swap, and may wait for memory that only it can free.
     #[error("{0}")]
     Posture(PostureFault),
+    /// Who serves the area, on what, and how.
+    #[error("{0}")]
+    Topology(TopologyFault),
 
     // Advice: swapon(8) prints these, the kernel does not care.
     /// Direct writes in place still stamp times, about once a tick: a small transaction in swap context.

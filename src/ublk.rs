@@ -4,8 +4,14 @@
 //! the *unshifted* word. Comparing the two never matches: `UBLK_IO_F_SWAP` is bit 16 here and would be bit 8 there,
 //! which is the unshifted `FAILFAST_DEV`. [`read`] takes the word as it stands in `ublksrv_io_desc`.
 //!
+//! A device's own flags, and what they mean for a page of swap, are [`UblkDevice`].
+//!
 //! Source: Linux v6.18, `include/uapi/linux/ublk_cmd.h`, `drivers/block/ublk_drv.c` (`ublk_req_build_flags`,
 //! `ublk_setup_iod`).
+
+mod device;
+
+pub use device::{Recovery, UblkDevice, UblkFeatures};
 
 use crate::flags::{self, Numbers, Opf, Req, ReqOp};
 use crate::reason::{FlagFault, Reason};

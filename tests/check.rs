@@ -101,7 +101,14 @@ fn ten_thousand_paths_are_answered_in_order() {
 
 #[test]
 fn usage_and_status() {
-    for (arguments, status) in [(&["--nonsense"][..], 2), (&["--help"], 0), (&["/"], 1), (&["/nonexistent/path"], 2)] {
+    for (arguments, status) in [
+        (&["--nonsense"][..], 2),
+        (&["--help"], 0),
+        (&["/"], 1),
+        (&["/nonexistent/path"], 2),
+        (&["--accept-risk", "nonsense", "/"], 2),
+        (&["--accept-risk", "file-backed,blocks-stay", "/"], 1),
+    ] {
         let output = run(&words(arguments));
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {output:?}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use swap_dio::extent::{ExtentFlags, ExtentState};
 use swap_dio::flags::Direction;
+use swap_dio::topology::Rule;
 use swap_dio::transaction::{Cost, Mapping, Via, cell};
 use swap_dio::{
     Activation, Area, Bytes, DeviceId, Features, FileExtent, Model, PageSize, Profile, Reason, Tally, Totals,
@@ -51,6 +52,7 @@ fn table(name: &str) -> String {
         "promises" => promises(),
         "writes" => costs(Direction::Write, &Via::ALL),
         "reads" => costs(Direction::Read, &Via::ALL),
+        "topologies" => topologies(),
         "writes, in short" => costs(Direction::Write, &[Via::Device, Via::Ext4, Via::Xfs, Via::Btrfs]),
         other => panic!("no table has the name {other}"),
     }
@@ -98,6 +100,19 @@ fn answer(activated: Result<Totals, Reason>) -> String {
         Ok(_) => "accepted".to_owned(),
         Err(reason) => format!("refused (`{}`)", reason.code()),
     }
+}
+
+/// Who may serve: every condition, who may go on without it, and what was seen then.
+fn topologies() -> String {
+    let mut rows = row(["topology", "condition", "lifted by", "seen without it", "source"]) + &row(["---"; 5]);
+    for rule in Rule::ALL {
+        let line = rule.row();
+        let risks = line.lifted_by.to_string();
+        let risks = if risks.is_empty() { "nobody".to_owned() } else { format!("`{}`", risks.replace(',', "`, `")) };
+        let source = if line.source == "-" { String::new() } else { format!("`{}`", line.source) };
+        rows += &row([line.topology, line.condition, &risks, line.measured, &source]);
+    }
+    rows
 }
 
 /// Every promise: what it says, which models rest on it, what breaks it.

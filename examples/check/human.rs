@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use swap_dio::linux::{Backing, Examination, ExamineError, Judgement, Prediction};
+use swap_dio::topology::{Finding, Rule, State};
 use swap_dio::{Bytes, Verdict};
 
 use crate::quote;
@@ -35,11 +36,28 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, found: &Examination, colo
             }
         }
     }
+    for (by, reason) in found.accepted() {
+        writeln!(out, "  {} {by}: {reason}  [{}]", paint("accepts", YELLOW, colour), reason.code())?;
+    }
+    stands_on(out, found)?;
     for reason in &found.warnings {
         writeln!(out, "  {}    {reason}", paint("note", YELLOW, colour))?;
         reason.remedy().map_or(Ok(()), |remedy| advise(out, path, remedy))?;
     }
     writeln!(out)
+}
+
+/// The layers, where something is to be said of them.
+fn stands_on(out: &mut impl Write, found: &Examination) -> io::Result<()> {
+    let is_plain = found.conditions.iter().all(|finding| finding.state == State::Met);
+    let Some(topology) = found.topology.as_ref().filter(|_| !is_plain) else { return Ok(()) };
+    for (index, line) in topology.to_string().lines().enumerate() {
+        writeln!(out, "  {:<7} {line}", if index == 0 { "stands" } else { "on" })?;
+    }
+    // What is not met stands among the reasons; that layers are known goes without saying.
+    let is_met = |finding: &&Finding| finding.state == State::Met && finding.rule != Rule::Known;
+    let met: Vec<&str> = found.conditions.iter().filter(is_met).map(|finding| finding.rule.row().condition).collect();
+    if met.is_empty() { Ok(()) } else { writeln!(out, "  met     {}", met.join("; ")) }
 }
 
 /// One reason a line, then what to do about them.

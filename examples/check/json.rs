@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use swap_dio::Reason;
 use swap_dio::linux::{Backing, Examination, ExamineError, Judgement};
+use swap_dio::topology::Override;
 
 use crate::quote;
 
@@ -33,6 +34,11 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, answer: &Result<Examinati
     }
     write!(out, r#","warnings":"#)?;
     reasons(out, path, &found.warnings)?;
+    // Only where a verdict depends on one.
+    let accepted: Vec<Value> = found.accepted().map(|(by, reason)| accepted(by, &reason)).collect();
+    if !accepted.is_empty() {
+        write!(out, r#","accepted":{}"#, Value::from(accepted))?;
+    }
     // Only a loop device has it: the ranges are of the file below.
     if let Some(Backing { path, filesystem, file }) = &found.backing {
         let name = Value::from(path.to_string_lossy());
@@ -44,6 +50,11 @@ pub(crate) fn write(out: &mut impl Write, path: &Path, answer: &Result<Examinati
         write!(out, "}}")?;
     }
     writeln!(out, "}}")
+}
+
+/// A risk that somebody accepted by name.
+fn accepted(by: Override, reason: &Reason) -> Value {
+    json!({ "risk": by.to_string(), "code": reason.code(), "message": reason.to_string() })
 }
 
 fn judgement(out: &mut impl Write, path: &Path, judgement: &Judgement) -> io::Result<()> {

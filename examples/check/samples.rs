@@ -51,7 +51,7 @@ pub(crate) fn show(form: Form) -> io::Result<ExitCode> {
                 if !form.json {
                     writeln!(out, "{note}:")?;
                 }
-                form.print(&path, &examine(&path, form.depth))?;
+                form.print(&path, &form.examine(&path, form.depth))?;
             }
             Err(error) if !form.json => writeln!(out, "{note}: not on this filesystem ({error})\n")?,
             Err(_) => (),

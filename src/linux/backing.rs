@@ -20,6 +20,7 @@ use super::{error::ExamineError, mount, through};
 use crate::activation::Profile;
 use crate::extent::DeviceId;
 use crate::header::Area;
+use crate::topology::Override;
 use crate::unit::PageSize;
 
 /// The file under a loop device, judged by the file model.
@@ -64,7 +65,7 @@ impl Backing {
         let (file, inode) = open(&self.path, &named)?;
         let mount = mount::of(&inode).ok().flatten();
         let way = mount.as_ref().map_or(Way::Unknown(UNKNOWN), way);
-        let mut found = Collector::new(depth);
+        let mut found = Collector::new(depth, Override::empty());
         let reasons = [through::filesystem(way), through::inode(&inode, mount.as_ref(), page_size)];
         reasons.into_iter().flatten().for_each(|reason| found.say(For::File, reason));
         if way.is_iomap() {

@@ -1,4 +1,4 @@
-//! Block devices: size, zones, who holds them, what a loop device stands on.
+//! Block devices: size, zones, who holds them, what they stand on.
 //!
 //! swapon opens a device exclusively, so the only exact way to learn whether it could is to do the same for a moment,
 //! for reading. Who holds it is then told from /sys and the mount table, as far as it shows there.
@@ -20,12 +20,13 @@ use super::inode::{Device, Inode};
 use super::ioctl::device_size;
 use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For};
+use super::topology::Tree;
 use super::{mount, swaps};
 use crate::activation::Activation;
 use crate::candidate::{Candidate, Condition, Kind};
 use crate::header::{self, Header, MAXIMUM_PAGES};
 use crate::map::Tally;
-use crate::reason::{Holder, Reason};
+use crate::reason::{Holder, Reason, TopologyFault, Verdict};
 use crate::unit::Bytes;
 
 /// Examines a block device; `candidate` holds what was found before it was opened.
@@ -65,8 +66,16 @@ pub(super) fn examine(
     }
     let mut backing = None;
     if disk.is_loop() {
-        found.say(For::Both, Reason::LoopBacking);
         backing = Backing::of(&file, &disk.whole, page_size, found.depth());
+    }
+    let topology = Tree::running().device(inode.device.0, inode.device.1);
+    let is_over_file = topology.is_over_a_loop_file();
+    found.stand(For::Both, topology);
+    // Who accepts the loop device accepts its worker's memory, not that it allocates blocks; a file further down, below
+    // other devices, is not looked at.
+    let below = backing.as_ref().and_then(|backing| Some(backing.file.as_ref()?.verdict()));
+    if is_over_file && below != Some(Verdict::Admit) {
+        found.say(For::Both, Reason::Topology(TopologyFault::LoopFile));
     }
     let facts = Facts { filesystem: "block device".to_owned(), page_size, size, backing };
     Ok(found.finish(facts, totals.map(Counted::exact)))

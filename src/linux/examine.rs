@@ -10,6 +10,7 @@ use super::report::{Collector, Depth, Examination, Facts, For, Prediction, UNKNO
 use super::{block, file, mount, swaps};
 use crate::candidate::{Candidate, Condition, Kind};
 use crate::release::Release;
+use crate::topology::Override;
 use crate::unit::Bytes;
 
 /// Examines a path: what swapon(2) would answer, and whether it may serve swap by either model.
@@ -22,9 +23,18 @@ use crate::unit::Bytes;
 /// [`ExamineError`] when the path could not be examined, in the order: look-up, open, facts. A file that may not
 /// serve swap is not an error: that is what the [`Examination`] says.
 pub fn examine(path: &Path, depth: Depth) -> Result<Examination, ExamineError> {
+    examine_accepting(path, depth, Override::empty())
+}
+
+/// The same, where somebody accepts risks of the topology by name; [`Examination::accepted`] tells which of them a
+/// verdict depends on.
+///
+/// # Errors
+/// As [`examine`].
+pub fn examine_accepting(path: &Path, depth: Depth, accepted: Override) -> Result<Examination, ExamineError> {
     let page_size = super::page_size().ok_or(ExamineError::PageSize)?;
     let inode = Inode::at(path).map_err(ExamineError::LookUp)?;
-    let mut found = Collector::new(depth);
+    let mut found = Collector::new(depth, accepted);
     let mut candidate = Candidate {
         kind: inode.kind,
         release: Release::running(),

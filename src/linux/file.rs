@@ -15,7 +15,7 @@ use super::mount::Mount;
 use super::open::{open, start_of};
 use super::report::{Collector, Counted, Examination, Facts, For, UNKNOWN};
 use super::walk::Walk;
-use super::{btrfs, f2fs, filesystem, network, process, references, through};
+use super::{btrfs, f2fs, filesystem, network, process, references, through, topology};
 use crate::activation::{Activation, BtrfsInode, Profile};
 use crate::candidate::{Candidate, Condition};
 use crate::extent::DeviceId;
@@ -57,6 +57,9 @@ pub(super) fn examine(
         Some(area) => on_disk.extents(way, &area, &mut found)?,
         None => None,
     };
+    if !found.is_settled() {
+        on_disk.stand(way, &mut found)?;
+    }
     let filesystem = on_disk.mount.map_or_else(|| UNKNOWN.to_owned(), |mount| mount.kind);
     Ok(found.finish(Facts { filesystem, page_size, size: on_disk.inode.size, backing: None }, counted))
 }
@@ -172,6 +175,18 @@ impl OnDisk {
             Way::Network(filesystem) => Ok(self.network(filesystem, area, found)),
             Way::NoPageRead(_) | Way::Unknown(_) => Ok(None),
         }
+    }
+
+    /// What the file stands on: its bios go to the filesystem's device, and whatever is below that.
+    fn stand(&self, way: Way, found: &mut Collector) -> Result<(), ExamineError> {
+        match way {
+            Way::Iomap | Way::Xfs | Way::Btrfs | Way::F2fs | Way::Bmap(_) | Way::ServedBmap => {
+                found.stand(For::Bio, topology::below(&self.inode)?);
+            }
+            // Refused already, by a reason of their own.
+            Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) | Way::Unknown(_) => (),
+        }
+        Ok(())
     }
 
     fn through(way: Way, found: &mut Collector) {
@@ -297,9 +312,6 @@ impl OnDisk {
         };
         let walk = Walk { file: &self.file, claims: &claims, area };
         let totals = walk.judge(Profile::Bmap { block }, found)?;
-        if way == Way::ServedBmap {
-            found.say(For::Bio, Reason::UserSpaceServer);
-        }
         Self::through(way, found);
         Ok(totals.map(Counted::exact))
     }

@@ -51,6 +51,11 @@ impl Device {
     pub(super) fn of_kernel(number: u64) -> Self {
         Self(rustix::fs::major(number), rustix::fs::minor(number))
     }
+
+    /// Twelve bits and twenty, as the kernel keeps it and tells a FUSE connection (`MKDEV`).
+    pub(super) fn kernel_number(self) -> u64 {
+        u64::from(self.0) << 20 | u64::from(self.1)
+    }
 }
 
 impl std::fmt::Display for Device {

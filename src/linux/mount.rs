@@ -4,9 +4,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-#[cfg(feature = "fuser")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::inode::{Device, Inode};
 
@@ -78,8 +76,21 @@ pub(super) fn of(inode: &Inode) -> std::io::Result<Option<Mount>> {
 
 /// Every mount that this process sees.
 pub(super) fn all() -> std::io::Result<Vec<Mount>> {
-    let text = std::fs::read("/proc/self/mountinfo")?;
+    read(Path::new("/proc/self/mountinfo"))
+}
+
+/// Every mount of a table.
+pub(super) fn read(table: &Path) -> std::io::Result<Vec<Mount>> {
+    let text = std::fs::read(table)?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
+}
+
+/// The mount that a path lies in, by names alone; `None` where two of them have the same place, one over the other.
+pub(super) fn by_name<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
+    let depth = |mount: &Mount| mount.point.components().count();
+    let deepest = mounts.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| depth(mount))?;
+    let is_alone = mounts.iter().filter(|mount| mount.point == deepest.point).count() == 1;
+    is_alone.then_some(deepest)
 }
 
 /// Whether a mount of this number stands on a folder of this process's, on top or covered. Numbers are given again, so

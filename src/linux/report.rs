@@ -2,10 +2,12 @@
 
 use super::backing::Backing;
 use super::inode::Inode;
+use super::topology::Topology;
 use crate::candidate::Kind;
 use crate::header::Area;
 use crate::map::Totals;
 use crate::reason::{Answer, Class, Errno, Fault, Reason, Verdict};
+use crate::topology::{Consumer, Finding, Override, Rule, State};
 use crate::unit::{Bytes, PageCount, PageSize};
 
 /// How much an examination lists.
@@ -36,6 +38,20 @@ pub struct Examination {
     pub warnings: Vec<Reason>,
     /// The file under a loop device.
     pub backing: Option<Backing>,
+    /// What it stands on, if it came to that: the layers, from its own down.
+    pub topology: Option<Topology>,
+    /// Every condition that the topology calls for, this kernel being the one that swaps.
+    pub conditions: Vec<Finding>,
+}
+
+impl Examination {
+    /// The risks that a verdict depends on: they were accepted by name, and are to be printed with it.
+    pub fn accepted(&self) -> impl Iterator<Item = (Override, Reason)> {
+        self.conditions.iter().filter_map(|finding| match finding.state {
+            State::Accepted { by, reason } => Some((by, reason)),
+            State::Met | State::Spared | State::NotMet(_) | State::Untold(_) => None,
+        })
+    }
 }
 
 /// What swapon(2) would answer. `None` is "cannot be told from outside", never a guess.
@@ -74,9 +90,12 @@ impl Judgement {
 #[derive(Clone, Debug)]
 pub(super) struct Collector {
     depth: Depth,
+    accepted: Override,
     bio: Judgement,
     file: Judgement,
     warnings: Vec<Reason>,
+    topology: Option<Topology>,
+    conditions: Vec<Finding>,
     /// The first errno that the kernel is known to give, if it comes that far.
     refuses: Option<Errno>,
     /// What it may answer before that.
@@ -114,10 +133,12 @@ pub(super) enum For {
 }
 
 impl Collector {
-    pub(super) fn new(depth: Depth) -> Self {
+    pub(super) fn new(depth: Depth, accepted: Override) -> Self {
         let none = Judgement { verdict: Verdict::Admit, reasons: Vec::new() };
         let (bio, file) = (none.clone(), none);
-        Self { depth, bio, file, warnings: Vec::new(), refuses: None, doubt: Doubt::None }
+        let (topology, conditions) = (None, Vec::new());
+        let (refuses, doubt) = (None, Doubt::None);
+        Self { depth, accepted, bio, file, warnings: Vec::new(), topology, conditions, refuses, doubt }
     }
 
     pub(super) const fn depth(&self) -> Depth {
@@ -146,6 +167,21 @@ impl Collector {
                 }
             }
         }
+    }
+
+    /// Notes what the area stands on, and what stands against that.
+    ///
+    /// A server in the file model is asked nothing for the swap of another kernel but that its layers are known;
+    /// whoever serves this kernel's swap by the file model has the block device under it judged for both.
+    pub(super) fn stand(&mut self, whose: For, topology: Topology) {
+        let judged = topology.judge(Consumer::SameKernel, self.accepted);
+        for finding in &judged.findings {
+            if let Some(reason) = finding.reason() {
+                self.say(if finding.rule == Rule::Known { For::Both } else { whose }, reason);
+            }
+        }
+        self.conditions = judged.findings;
+        self.topology = Some(topology);
     }
 
     /// Notes what swapon(8) warns of, for what is a swap area: others who can read the swapped memory.
@@ -206,8 +242,8 @@ impl Collector {
             extents: counted.filter(|counted| counted.breaks_known).map(|counted| counted.totals.extents),
         };
         let Facts { filesystem, page_size, size, backing } = facts;
-        let Self { bio, file, warnings, .. } = self;
-        Examination { filesystem, page_size, size, kernel, bio, file, warnings, backing }
+        let Self { bio, file, warnings, topology, conditions, .. } = self;
+        Examination { filesystem, page_size, size, kernel, bio, file, warnings, backing, topology, conditions }
     }
 }
 

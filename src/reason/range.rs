@@ -84,6 +84,7 @@ impl Reason {
             | Self::Flags(_)
             | Self::Request(_)
             | Self::Guard(_)
+            | Self::Topology(_)
             | Self::TimestampTransaction
             | Self::InsecureMode { .. }
             | Self::Posture(_)

@@ -82,6 +82,7 @@ impl Reason {
             Self::Request(fault) => return fault.remedy(),
             Self::Guard(fault) => return fault.remedy(),
             Self::Posture(fault) => fault.grant(),
+            Self::Topology(fault) => return fault.remedy(),
             Self::Flags(_)
             | Self::FlagsUnknown { .. }
             | Self::Unlinked

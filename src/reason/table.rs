@@ -188,6 +188,7 @@ impl Reason {
             Self::Request(fault) => fault.row(),
             Self::Guard(fault) => fault.row(),
             Self::Posture(fault) => fault.row(),
+            Self::Topology(fault) => fault.row(),
 
             // Advice.
             Self::TimestampTransaction => row("transaction-timestamp", Warning, ACCEPTS, "fs/inode.c:file_update_time"),

@@ -8,6 +8,7 @@
 mod made;
 mod posture;
 mod served;
+mod topology;
 
 use std::collections::BTreeSet;
 use swap_dio::activation::BtrfsInode;
@@ -26,8 +27,9 @@ const CODES: &str = "\
     no-block-map no-direct-io no-permission open-for-execution other-backing no-page-read no-usable-page not-a-file not-identity outside-area placement-unknown \
     profile-not-single read-only sequential-zone shared short-buffer swap-not-served table-full transaction uncommitted unlinked unwritten user-space-server verity \
     closed flag-not-carried flag-renumbered flag-unsupported flag-without-number flags-exclusive guarded header-page in-flight \
-    io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full posture promise-missing queue-full reclaim-context \
-    request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp";
+    io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full promise-missing queue-full reclaim-context \
+    request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp \
+    file-backed-server large-requests layer-unknown loop-below posture server-death ublk-flags";
 
 /// What the core gave, what it should be, its code, its verdict, swapon's answer, whether there is something to type.
 type Row = (Reason, Reason, &'static str, Verdict, Answer, bool);
@@ -231,7 +233,13 @@ fn a_path_is_judged_in_the_kernels_order() {
 }
 
 fn rows() -> Vec<Row> {
-    told().into_iter().chain(made::rows()).chain(served::rows()).chain(posture::rows()).collect()
+    told()
+        .into_iter()
+        .chain(made::rows())
+        .chain(served::rows())
+        .chain(posture::rows())
+        .chain(topology::rows())
+        .collect()
 }
 
 #[test]

@@ -17,10 +17,11 @@ use crate::linux::error::{ExamineError, fact, no_fact};
 use crate::linux::filesystem::Way;
 use crate::linux::inode::Inode;
 use crate::linux::mount::Mount;
-use crate::linux::{btrfs, f2fs, filesystem, swaps, through};
+use crate::linux::{btrfs, f2fs, filesystem, swaps, through, topology};
 use crate::model::Model;
 use crate::reason::{Class, Reason};
 use crate::release::Release;
+use crate::topology::{Consumer, Override};
 use crate::unit::{Bytes, PageSize};
 
 /// An open folder, and the name of a file to be made in it.
@@ -92,7 +93,22 @@ impl Folder {
         if model == Model::File {
             through::filesystem(self.way).into_iter().for_each(&mut say);
         }
+        self.stand(model, &mut say)?;
         first.map_or(Ok(()), |why| Err(PrepareError::Refused { model, why }))
+    }
+
+    /// What every file here stands on: for this kernel's swap, or for what a server shows to another.
+    fn stand(&self, model: Model, say: &mut impl FnMut(Reason)) -> Result<(), ExamineError> {
+        match self.way {
+            Way::Iomap | Way::Xfs | Way::Btrfs | Way::F2fs | Way::Bmap(_) => {
+                let consumer = if model == Model::Bio { Consumer::SameKernel } else { Consumer::OtherKernel };
+                let judged = topology::below(&self.inode)?.judge(consumer, Override::empty());
+                judged.findings.iter().filter_map(|finding| finding.reason()).for_each(say);
+            }
+            // Refused by reasons of their own.
+            Way::ServedBmap | Way::Network(_) | Way::NoPageRead(_) | Way::NoBlockMap(_) | Way::Unknown(_) => (),
+        }
+        Ok(())
     }
 
     /// A new file here, as swapon(2) would meet it.

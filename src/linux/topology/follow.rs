@@ -1,0 +1,170 @@
+//! One layer after the other, down: which kind of block device it is, and what it stands on.
+
+use std::path::{Path, PathBuf};
+
+use super::{Topology, Tree, disk, nbd, process, sysfs};
+use crate::linux::inode::{Device, Inode};
+use crate::topology::{Layer, Link, MAX_DEPTH, MAX_LINKS, Told};
+use crate::ublk::UblkDevice;
+
+/// A chain that is being followed.
+pub(super) struct Follow<'t> {
+    pub(super) tree: &'t Tree,
+    links: Vec<Link>,
+    names: Vec<String>,
+    /// The devices between the area and here: one that comes again stands on itself.
+    way: Vec<Device>,
+}
+
+impl<'t> Follow<'t> {
+    pub(super) const fn new(tree: &'t Tree) -> Self {
+        Self { tree, links: Vec::new(), names: Vec::new(), way: Vec::new() }
+    }
+
+    pub(super) fn end(self) -> Topology {
+        Topology { links: self.links, names: self.names }
+    }
+
+    /// Notes a layer; whether there is room below it.
+    pub(super) fn push(&mut self, depth: usize, layer: Layer, name: impl Into<String>) -> bool {
+        // One more than there may be: the core refuses a chain that is longer.
+        if self.links.len() > MAX_LINKS {
+            return false;
+        }
+        let layer = if depth >= MAX_DEPTH { Layer::Endless } else { layer };
+        // What is too deep is told at the last depth that there is.
+        let depth = depth.min(MAX_DEPTH.saturating_sub(1));
+        self.links.push(Link { depth: u8::try_from(depth).unwrap_or(u8::MAX), layer });
+        self.names.push(name.into());
+        layer != Layer::Endless
+    }
+
+    pub(super) fn unknown(&mut self, depth: usize, what: &'static str, name: &str) {
+        self.push(depth, Layer::Unknown(what), name);
+    }
+
+    /// A block device, and what it stands on.
+    pub(super) fn device(&mut self, device: Device, depth: usize) {
+        if self.way.contains(&device) {
+            self.push(depth, Layer::Endless, format!("{device} stands on itself"));
+            return;
+        }
+        let link = self.tree.sys.join("dev/block").join(device.to_string());
+        let Ok(dir) = link.canonicalize() else {
+            return self.unknown(depth, "a block device that /sys does not show", &device.to_string());
+        };
+        if sysfs::number(&dir) != Some(device) {
+            let name = format!("{} is not {device} any more", dir.display());
+            return self.unknown(depth, "a block device that changed while it was looked at", &name);
+        }
+        self.way.push(device);
+        self.known(&dir, device, depth);
+        self.way.pop();
+    }
+
+    fn known(&mut self, dir: &Path, device: Device, depth: usize) {
+        let name = sysfs::name(dir);
+        let title = format!("{name} ({device})");
+        if dir.join("partition").exists() {
+            if self.push(depth, Layer::Partition, title) {
+                match dir.parent().and_then(sysfs::number) {
+                    Some(disk) => self.device(disk, depth.saturating_add(1)),
+                    None => self.unknown(depth.saturating_add(1), "a disk that /sys does not show", &name),
+                }
+            }
+        } else if name.starts_with("loop") {
+            self.loop_device(dir, device, depth, &title);
+        } else if dir.join("dm").is_dir() {
+            let uuid = sysfs::text(&dir.join("dm/name")).unwrap_or_default();
+            self.stacked(dir, Layer::DeviceMapper, depth, &format!("{title} {uuid}"));
+        } else if dir.join("md").is_dir() {
+            let version = sysfs::text(&dir.join("md/metadata_version"));
+            let external = match version.as_deref() {
+                Some(version) if version.starts_with("external:") => Told::Yes,
+                Some("none" | "0.90" | "1.0" | "1.1" | "1.2") => Told::No,
+                Some(_) | None => Told::Unknown,
+            };
+            let level = sysfs::text(&dir.join("md/level")).unwrap_or_default();
+            self.stacked(dir, Layer::Md { external }, depth, &format!("{title} {level}"));
+        } else if name.starts_with("zram") {
+            self.zram(dir, depth, title);
+        } else if name.starts_with("nbd") {
+            let (place, client, said) = nbd::look(self.tree, dir);
+            let server = crate::topology::Server::default();
+            self.push(depth, Layer::Nbd { place, client, server }, format!("{title} {said}"));
+        } else if let Some(number) = name.strip_prefix("ublkb") {
+            self.ublk(dir, device, depth, &title, number);
+        } else {
+            self.push(depth, disk::layer(&name, dir), title);
+        }
+    }
+
+    fn loop_device(&mut self, dir: &Path, device: Device, depth: usize, title: &str) {
+        let direct = sysfs::switch(&dir.join("loop/dio"));
+        let name = sysfs::bytes(&dir.join("loop/backing_file"));
+        if self.push(depth, Layer::Loop { direct }, title) {
+            let below = depth.saturating_add(1);
+            match name {
+                Some(name) => self.file_of_loop(dir, device, name, below),
+                None => self.unknown(below, "a loop device without a file, or one that went away", title),
+            }
+        }
+    }
+
+    /// What is made of other devices, all of which are listed.
+    fn stacked(&mut self, dir: &Path, layer: Layer, depth: usize, title: &str) {
+        let slaves = sysfs::entries(&dir.join("slaves"));
+        if !self.push(depth, layer, title) {
+            return;
+        }
+        let below = depth.saturating_add(1);
+        for slave in slaves {
+            match sysfs::number(&slave) {
+                Some(device) => self.device(device, below),
+                None => self.unknown(below, "a device that went away", &slave.display().to_string()),
+            }
+        }
+    }
+
+    fn zram(&mut self, dir: &Path, depth: usize, title: String) {
+        let backing = sysfs::text(&dir.join("backing_dev"));
+        if !self.push(depth, Layer::Zram, title) {
+            return;
+        }
+        // Without write-back in the kernel there is no such attribute.
+        let Some(path) = backing.filter(|path| path != "none") else { return };
+        let below = depth.saturating_add(1);
+        match Inode::at(&PathBuf::from(&path)) {
+            Ok(inode) if inode.kind == crate::candidate::Kind::BlockDevice => self.device(inode.device, below),
+            Ok(_) | Err(_) => self.unknown(below, "what zram writes back to", &path),
+        }
+    }
+
+    fn ublk(&mut self, dir: &Path, device: Device, depth: usize, title: &str, number: &str) {
+        let kib: Option<u32> = sysfs::text(&dir.join("queue/max_sectors_kb")).and_then(|kib| kib.parse().ok());
+        let pids = process::holders(self.tree, &format!("/dev/ublkc{number}"));
+        let open = process::open(self.tree, &pids, Some(device));
+        // The flags are told by a command of io_uring alone.
+        let flags: Option<UblkDevice> = None;
+        let layer = Layer::Ublk {
+            device: flags,
+            max_sectors: kib.and_then(|kib| kib.checked_mul(2)),
+            server: process::server(&pids, &open),
+        };
+        if self.push(depth, layer, process::named(title, &pids)) {
+            self.opened(&open, depth.saturating_add(1));
+        }
+    }
+
+    /// What a server has open and may keep the pages on.
+    pub(super) fn opened(&mut self, open: &[process::Open], depth: usize) {
+        let mounts = self.tree.mounts().unwrap_or_default();
+        for open in open {
+            if open.inode.kind == crate::candidate::Kind::BlockDevice {
+                self.device(open.inode.device, depth);
+            } else {
+                self.file(&open.inode, depth, &mounts, &open.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Servers: which process is behind a FUSE mount or a ublk device, and what it has open.
+//!
+//! Best effort, and only what /proc shows: another user's descriptors are told to root, another namespace's processes
+//! not at all. What is not seen is unknown.
+
+use std::path::{Path, PathBuf};
+
+use super::{Tree, sysfs};
+use crate::candidate::Kind;
+use crate::linux::inode::{Device, Inode};
+use crate::topology::{Posture, Server, Told};
+
+/// A file or a device that a server has open and may keep pages on.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) inode: Inode,
+    pub(super) name: String,
+    /// Whether by `O_DIRECT`.
+    direct: bool,
+}
+
+/// What a process serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Served {
+    Block(Device),
+    /// A FUSE connection, by its number.
+    Mount(u32),
+}
+
+/// What one process serves.
+pub(super) fn served(tree: &Tree, pid: u32) -> Vec<Served> {
+    let mut found = Vec::new();
+    for (fd, target) in descriptors(tree, pid) {
+        let served = if target == "/dev/fuse" {
+            connection(tree, pid, &fd).map(Served::Mount)
+        } else {
+            let block = |number: &str| sysfs::number(&tree.sys.join("class/block").join(format!("ublkb{number}")));
+            target.strip_prefix("/dev/ublkc").and_then(block).map(Served::Block)
+        };
+        found.extend(served.filter(|served| !found.contains(served)));
+    }
+    found
+}
+
+/// The processes that have a file of that name open.
+pub(super) fn holders(tree: &Tree, name: &str) -> Vec<u32> {
+    let holds = |pid: &u32| descriptors(tree, *pid).iter().any(|(_, target)| target == name);
+    pids(tree).into_iter().filter(holds).collect()
+}
+
+/// The processes that serve a FUSE connection.
+///
+/// Since 6.16 a descriptor says which; before, nothing does, and nobody is named.
+pub(super) fn of_connection(tree: &Tree, number: u64) -> Vec<u32> {
+    let serves = |pid: &u32| {
+        descriptors(tree, *pid)
+            .iter()
+            .filter(|(_, target)| target == "/dev/fuse")
+            .any(|(fd, _)| connection(tree, *pid, fd).is_some_and(|found| u64::from(found) == number))
+    };
+    pids(tree).into_iter().filter(serves).collect()
+}
+
+/// What servers have open for writing: block devices but their own, and files that they do not only append to.
+pub(super) fn open(tree: &Tree, pids: &[u32], own: Option<Device>) -> Vec<Open> {
+    let mut found: Vec<Open> = Vec::new();
+    for pid in pids {
+        for (fd, name) in descriptors(tree, *pid) {
+            let Some(flags) = flags(tree, *pid, &fd) else { continue };
+            let Ok(inode) = Inode::at(&fd) else { continue };
+            let is_written = flags & O_ACCMODE != 0;
+            let wanted = match inode.kind {
+                Kind::BlockDevice => Some(inode.device) != own,
+                // What is appended to is a log. It may hang the server too, and is no place for pages.
+                Kind::RegularFile => is_written && flags & O_APPEND == 0,
+                Kind::Directory | Kind::Special(_) => false,
+            };
+            let is_new = || found.iter().all(|open| open.inode.identity != inode.identity);
+            if wanted && is_new() {
+                found.push(Open { inode, name, direct: flags & o_direct() != 0 });
+            }
+        }
+    }
+    found
+}
+
+/// What shows of a server from outside.
+///
+/// Its posture is left open here, and what it does while it serves can be told by nobody but itself.
+pub(super) fn server(pids: &[u32], open: &[Open]) -> Server {
+    let direct = match (pids, open) {
+        ([], _) | (_, []) => Told::Unknown,
+        (_, open) if open.iter().all(|open| open.direct) => Told::Yes,
+        _ => Told::No,
+    };
+    Server { posture: Posture::Unknown, allocates_nothing: Told::Unknown, direct }
+}
+
+/// What is served, and by which processes.
+pub(super) fn named(served: &str, pids: &[u32]) -> String {
+    let comma = if served.is_empty() { "" } else { ", " };
+    match pids {
+        [] => format!("{served}{comma}by a process that does not show"),
+        pids => {
+            let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+            format!("{served}{comma}by process {}", pids.join(", "))
+        }
+    }
+}
+
+/// Every process that shows.
+fn pids(tree: &Tree) -> Vec<u32> {
+    sysfs::entries(&tree.proc).iter().filter_map(|path| sysfs::name(path).parse().ok()).collect()
+}
+
+/// The descriptors of a process, and what the kernel calls them.
+pub(super) fn descriptors(tree: &Tree, pid: u32) -> Vec<(PathBuf, String)> {
+    let entries = sysfs::entries(&tree.proc.join(pid.to_string()).join("fd"));
+    let named = |fd: PathBuf| {
+        let name = std::fs::read_link(&fd).ok()?.to_string_lossy().into_owned();
+        Some((fd, name))
+    };
+    entries.into_iter().filter_map(named).collect()
+}
+
+fn connection(tree: &Tree, pid: u32, fd: &Path) -> Option<u32> {
+    line(tree, pid, fd, "fuse_connection:")?.parse().ok()
+}
+
+/// The flags of its opening, which are written in octal.
+fn flags(tree: &Tree, pid: u32, fd: &Path) -> Option<u32> {
+    u32::from_str_radix(&line(tree, pid, fd, "flags:")?, 8).ok()
+}
+
+fn line(tree: &Tree, pid: u32, fd: &Path, key: &str) -> Option<String> {
+    let info = tree.proc.join(pid.to_string()).join("fdinfo").join(sysfs::name(fd));
+    let text = sysfs::text(&info)?;
+    Some(text.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned())
+}
+
+const O_ACCMODE: u32 = 0o3;
+const O_APPEND: u32 = 0o2000;
+
+/// Its number is the architecture's.
+fn o_direct() -> u32 {
+    rustix::fs::OFlags::DIRECT.bits()
+}
