@@ -11,7 +11,7 @@
 //! | | the folio is a power of two and fits | [`Folio`](RequestFault::Folio) |
 //! | | the buffer lies as direct I/O needs it | [`BufferAlignment`](RequestFault::BufferAlignment) |
 //! | | its flags are known, and ones that a swap request carries | [`Unknown`](crate::reason::FlagFault::Unknown), [`NotCarried`](crate::reason::FlagFault::NotCarried) |
-//! | range | not the header page | [`HeaderPage`](RequestFault::HeaderPage) |
+//! | range | not the header page, unless it is [served](Policy::serving_header) | [`HeaderPage`](RequestFault::HeaderPage) |
 //! | | inside the area | [`Reason::OutsideArea`] |
 //! | promises | `LARGE_FOLIO` for a folio of several pages, `ASYNC_COMPLETION` for the asynchronous route | [`Promise`](RequestFault::Promise) |
 //! | state | not closed, nor draining for a write; not moved; not shut down | [`Closed`](RequestFault::Closed), [`MappingMoved`](RequestFault::MappingMoved), [`ShutDown`](RequestFault::ShutDown) |

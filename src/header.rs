@@ -192,6 +192,14 @@ impl Area {
         Ok(Self { page_size, pages, size, backing, last_page, bad_pages: 0, bad_outside: None })
     }
 
+    /// The area of a whole block device that is served to others: what its first page holds is theirs to say.
+    ///
+    /// # Errors
+    /// As [`without_header`](Self::without_header).
+    pub fn of_device(size: Bytes, page_size: PageSize) -> Result<Self, Reason> {
+        Ok(Self { backing: Backing::BlockDevice, ..Self::without_header(size, page_size)? })
+    }
+
     /// The kernel's page size.
     pub const fn page_size(&self) -> PageSize {
         self.page_size

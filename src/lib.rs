@@ -56,8 +56,8 @@
 //!
 //! # Scope
 //!
-//! It decides and explains. It does not activate swap, write to files, do the I/O, or fall back to buffered I/O
-//! (which would allocate).
+//! It decides and explains. It does not activate swap, or fall back to buffered I/O (which would allocate). The I/O itself
+//! is done by `linux::swap_file` alone, for servers whose swap belongs to another kernel.
 //!
 //! | question | module |
 //! | --- | --- |
@@ -84,6 +84,7 @@
 //! | `std` | yes | what needs an operating system below it |
 //! | `linux` | yes | facts about real files: FIEMAP, statx, inode flags, mounts, `/proc/swaps`, what they stand on; files that pass; the reclaim posture |
 //! | `fuser` | no | a guard around a filesystem of fuser 0.18, and the `fuseblk` mount that it needs |
+//! | `io-uring` | no | the engine of `linux::swap_file` with many requests at once |
 //!
 //! No feature changes a decision that is made without it.
 #![cfg_attr(not(feature = "std"), no_std)]

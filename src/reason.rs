@@ -16,6 +16,7 @@ mod posture;
 mod range;
 mod remedy;
 mod request;
+mod served;
 mod subject;
 mod table;
 mod topology;
@@ -27,6 +28,7 @@ pub use flag::FlagFault;
 pub use guard::GuardFault;
 pub use posture::{PostureFault, PostureStep};
 pub use request::RequestFault;
+pub use served::ServedFault;
 pub use subject::{HibernationMark, Holder, SpecialFile};
 pub use topology::TopologyFault;
 
@@ -482,6 +484,9 @@ pub enum Reason {
     /// Who serves the area, on what, and how.
     #[error("{0}")]
     Topology(TopologyFault),
+    /// A file that is served, or was to be.
+    #[error("{0}")]
+    Served(ServedFault),
 
     // Advice: swapon(8) prints these, the kernel does not care.
     /// Direct writes in place still stamp times, about once a tick: a small transaction in swap context.

@@ -1,9 +1,19 @@
-//! The decision table against a filesystem that really allocates, converts and copies: that of `examples/embed.rs`.
+//! The decision table against a filesystem that really allocates, converts and copies: that of `examples/embed.rs`; and
+//! the engine against ext4 and XFS, whose transactions are counted.
 
+#[cfg(all(feature = "linux", target_os = "linux"))]
+#[path = "transactions/count.rs"]
+mod count;
 #[path = "../examples/embed/fs.rs"]
 mod fs;
 #[path = "../examples/embed/journal.rs"]
 mod journal;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+#[allow(dead_code)]
+mod machine;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+#[path = "transactions/real.rs"]
+mod real;
 
 use fs::{Data, Fs, PAGE};
 use journal::Journal;

@@ -82,6 +82,12 @@ pub(super) struct Held<'p> {
 }
 
 impl Held<'_> {
+    /// Whether it is counted there.
+    #[cfg(all(feature = "linux", target_os = "linux"))]
+    pub(super) fn is_of(&self, ledger: &Ledger) -> bool {
+        core::ptr::eq(self.ledger, ledger)
+    }
+
     #[inline]
     pub(super) fn end(mut self) {
         self.ended = true;

@@ -21,6 +21,7 @@ pub struct Policy<S> {
     limit: PageCount,
     alignment: Bytes,
     in_flight: u32,
+    serves_header: bool,
     pinned: Option<Pinned>,
     ledger: Ledger,
 }
@@ -38,7 +39,7 @@ impl<S: Slots> Policy<S> {
         let alignment = map.page_size().bytes();
         let limit = if features.contains(Features::LARGE_FOLIO) { LARGE_LIMIT } else { LIMIT };
         let ledger = Ledger::new();
-        Ok(Self { map, promises, limit, alignment, in_flight: IN_FLIGHT, pinned: None, ledger })
+        Ok(Self { map, promises, limit, alignment, in_flight: IN_FLIGHT, serves_header: false, pinned: None, ledger })
     }
 
     /// The same for a map whose pages are pinned: the key stays here until the policy has retired, so that nothing is
@@ -63,6 +64,16 @@ impl<S: Slots> Policy<S> {
     pub fn in_flight_at_most(mut self, requests: u32) -> Self {
         // Far from where a count would come round.
         self.in_flight = requests.min(1 << 31);
+        self
+    }
+
+    /// Serves the header page like any other.
+    ///
+    /// For whoever serves the area as a disk: mkswap and swapon of the kernel that swaps to it write and read page 0
+    /// through the server, once each. In a filesystem nothing but a mistake asks for it: mm never does.
+    #[must_use]
+    pub fn serving_header(mut self) -> Self {
+        self.serves_header = true;
         self
     }
 
@@ -105,6 +116,11 @@ impl<S: Slots> Policy<S> {
     /// The most pages that a request may have.
     pub const fn limit(&self) -> PageCount {
         self.limit
+    }
+
+    /// What the address of a buffer must be a multiple of.
+    pub const fn alignment(&self) -> Bytes {
+        self.alignment
     }
 
     /// States a write of this memory to the area: direction, length and alignment are the buffer's own.
@@ -153,7 +169,7 @@ impl<S: Slots> Policy<S> {
         let opf = translate::opf(flags.union(Iocb::SWAP), direction, route)?;
 
         // Range.
-        if first == PageIndex::ZERO {
+        if first == PageIndex::ZERO && !self.serves_header {
             return Err(refused(RequestFault::HeaderPage));
         }
         let total = self.map.totals().pages;
@@ -178,6 +194,12 @@ impl<S: Slots> Policy<S> {
         let held = self.ledger.enter(self.in_flight, direction, survives, later)?;
         let may_queue = features.contains(Features::ASYNC_COMPLETION);
         Ok(Ticket { view: self.map.view(), held, first, pages, opf, may_queue })
+    }
+
+    /// Whether this policy admitted that request.
+    #[cfg(all(feature = "linux", target_os = "linux"))]
+    pub(crate) fn admitted(&self, ticket: &Ticket<'_>) -> bool {
+        ticket.held.is_of(&self.ledger)
     }
 
     /// Whether two pages may be one I/O, the second behind the first: one position after the other in the file

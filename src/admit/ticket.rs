@@ -118,6 +118,12 @@ impl<'p> InFlight<'p> {
     pub fn complete(self, returned: i64) -> Completion {
         self.0.complete(returned)
     }
+
+    /// Ends the request, which never went anywhere.
+    #[cfg(feature = "io-uring")]
+    pub(crate) fn fail(self, reason: Reason) -> Completion {
+        self.0.fail(reason)
+    }
 }
 
 /// The runs of a request, walked and not collected.

@@ -34,7 +34,17 @@ pub(super) fn extents_between(
     end: Bytes,
     take: impl FnMut(Result<FileExtent, Reason>) -> Go,
 ) -> rustix::io::Result<()> {
-    let mut call = RawFiemap::new();
+    walk_with(&mut RawFiemap::new(), fd, start, end, take)
+}
+
+/// The same into memory that is there already, so that nothing is allocated.
+pub(super) fn walk_with(
+    call: &mut RawFiemap,
+    fd: impl AsFd,
+    start: Bytes,
+    end: Bytes,
+    take: impl FnMut(Result<FileExtent, Reason>) -> Go,
+) -> rustix::io::Result<()> {
     walk(|start, length, flags, hand| call.ask(&fd, start, length, flags).map(hand), start, end, take)
 }
 

@@ -64,6 +64,11 @@ impl Mount {
     pub(super) fn journals_data(&self) -> bool {
         has_option(&self.options, "data=journal")
     }
+
+    /// Whether times are stamped in memory and written when the inode is written for another reason.
+    pub(super) fn is_lazy_with_times(&self) -> bool {
+        has_option(&self.options, "lazytime")
+    }
 }
 
 /// The mount that the inode was reached through; `None` where the mount table does not show it.

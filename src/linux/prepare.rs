@@ -16,7 +16,7 @@ mod error;
 mod fill;
 mod folder;
 mod progress;
-mod users;
+pub(super) mod users;
 
 use std::ops::ControlFlow;
 use std::path::Path;

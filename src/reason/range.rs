@@ -85,6 +85,7 @@ impl Reason {
             | Self::Request(_)
             | Self::Guard(_)
             | Self::Topology(_)
+            | Self::Served(_)
             | Self::TimestampTransaction
             | Self::InsecureMode { .. }
             | Self::Posture(_)

@@ -78,11 +78,14 @@ impl Reason {
             Self::NoUsablePage { .. } => "make it larger: at least 40 KiB, for mkswap",
             Self::InsecureMode { .. } => "chmod 0600 FILE",
             Self::InsecureOwner { .. } => "chown 0:0 FILE",
-            Self::TimestampTransaction => "mount with lazytime, or serve a block device",
+            Self::TimestampTransaction => {
+                "serve a block device, or as root a file of XFS; up to Linux 6.1: mount with lazytime"
+            }
             Self::Request(fault) => return fault.remedy(),
             Self::Guard(fault) => return fault.remedy(),
             Self::Posture(fault) => fault.grant(),
             Self::Topology(fault) => return fault.remedy(),
+            Self::Served(fault) => return fault.remedy(),
             Self::Flags(_)
             | Self::FlagsUnknown { .. }
             | Self::Unlinked

@@ -96,6 +96,13 @@ pub enum RequestFault {
         context: &'static str,
     },
 
+    /// Memory, a direction or an engine that the ticket is not for.
+    #[error("the ticket is for another request: {why}")]
+    OtherRequest {
+        /// What differs.
+        why: &'static str,
+    },
+
     // State.
     /// The area is being switched off: closed, or to writes.
     #[error("the area is closed to new requests")]
@@ -159,6 +166,7 @@ impl RequestFault {
             Self::Promise { .. } => own("promise-missing", Permanent, refuses(Errno::EOPNOTSUPP)),
             Self::AlignmentOdd { .. } | Self::AlignmentAbovePage { .. } => own("misaligned", Permanent, EINVAL),
             Self::OtherModel { .. } => own("other-model", Permanent, EINVAL),
+            Self::OtherRequest { .. } => own("other-request", Permanent, EINVAL),
             Self::Context { .. } => row("reclaim-context", Transient, EAGAIN, "mm/vmscan.c:may_enter_fs"),
             Self::Closed => own("closed", Permanent, EIO),
             Self::MappingMoved => own("mapping-moved", Permanent, EIO),
@@ -191,6 +199,7 @@ impl RequestFault {
             | Self::AlignmentOdd { .. }
             | Self::AlignmentAbovePage { .. }
             | Self::OtherModel { .. }
+            | Self::OtherRequest { .. }
             | Self::Context { .. }
             | Self::Closed
             | Self::QueueFull { .. }

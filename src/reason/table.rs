@@ -189,6 +189,7 @@ impl Reason {
             Self::Guard(fault) => fault.row(),
             Self::Posture(fault) => fault.row(),
             Self::Topology(fault) => fault.row(),
+            Self::Served(fault) => fault.row(),
 
             // Advice.
             Self::TimestampTransaction => row("transaction-timestamp", Warning, ACCEPTS, "fs/inode.c:file_update_time"),

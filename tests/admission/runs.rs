@@ -13,6 +13,7 @@ proptest! {
     #[test]
     fn runs_are_the_pages_of_the_request(
         file in any::<bool>(),
+        serves_header in any::<bool>(),
         places in prop::collection::vec((0..300u64, 1..9u64), 1..60),
         requests in prop::collection::vec((any::<prop::sample::Index>(), 1..70u64, any::<bool>()), 1..20),
     ) {
@@ -23,6 +24,8 @@ proptest! {
         let total = u64::try_from(expected.len()).expect("small");
         let policy = Policy::new(map(model, &places, &mut slots), ENOUGH).expect("enough");
         let policy = policy.at_most(PageCount::new(64));
+        let policy = if serves_header { policy.serving_header() } else { policy };
+        let least = u64::from(!serves_header);
         for (at, pages, write) in requests {
             let first = u64::try_from(at.index(expected.len() + 1)).expect("small");
             let direction = if write { Direction::Write } else { Direction::Read };
@@ -30,12 +33,12 @@ proptest! {
             let ticket = match policy.admit(&request) {
                 Ok(ticket) => ticket,
                 Err(reason) => {
-                    let sound = first > 0 && first + pages <= total && pages <= 64;
+                    let sound = first >= least && first + pages <= total && pages <= 64;
                     prop_assert!(!sound, "{} of {} pages at {}", reason, pages, first);
                     continue;
                 }
             };
-            prop_assert!(first > 0 && first + pages <= total && pages <= 64, "{} pages at {}", pages, first);
+            prop_assert!(first >= least && first + pages <= total && pages <= 64, "{} pages at {}", pages, first);
             prop_assert_eq!((ticket.first(), ticket.pages()), (request.first, request.pages));
             prop_assert_eq!((ticket.direction(), ticket.bytes()), (direction, Bytes::new(pages * PAGE)));
 

@@ -5,6 +5,7 @@
 
 #![cfg(feature = "alloc")]
 
+mod engine;
 mod made;
 mod posture;
 mod served;
@@ -28,6 +29,7 @@ const CODES: &str = "\
     profile-not-single read-only sequential-zone shared short-buffer swap-not-served table-full transaction uncommitted unlinked unwritten user-space-server verity \
     closed flag-not-carried flag-renumbered flag-unsupported flag-without-number flags-exclusive guarded header-page in-flight \
     io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full promise-missing queue-full reclaim-context \
+    attribute-changed extents-changed not-revalidated other-request size-changed \
     request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp \
     file-backed-server large-requests layer-unknown loop-below posture server-death ublk-flags";
 
@@ -237,6 +239,7 @@ fn rows() -> Vec<Row> {
         .into_iter()
         .chain(made::rows())
         .chain(served::rows())
+        .chain(engine::rows())
         .chain(posture::rows())
         .chain(topology::rows())
         .collect()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::linux::inode::Inode;
 
 /// Somebody else who may write to the file, in words; `None` where none is seen.
-pub(super) fn writer(inode: &Inode) -> std::io::Result<Option<String>> {
+pub(in crate::linux) fn writer(inode: &Inode) -> std::io::Result<Option<String>> {
     let is_it = |path: &Path| Inode::at(path).is_ok_and(|other| other.identity == inode.identity);
     let own = std::process::id().to_string();
     for process in names(Path::new("/proc"))? {

@@ -1,0 +1,205 @@
+//! The engine of the file model: a file or a device, opened once, whose pages are read and written in place and nothing
+//! else happens.
+//!
+//! [`SwapFile::open`] examines a path, refuses what would run a transaction or wait for memory, opens the rest with
+//! `O_DIRECT`, holds it still as far as that can be ([`Hold`]), and notes what it is like. The value is the proof. A
+//! [`Request`] becomes a [`Ticket`] by [`SwapFile::admit`]; a ticket is the only way to an I/O, which is done in full or
+//! has failed as a whole: `EAGAIN`, `ENOTBLK`, a short count and 0 are errors, and nothing is ever repeated or done
+//! through the page cache.
+//!
+//! | engine | one request | at once |
+//! | --- | --- | --- |
+//! | [`SwapFile::read`], [`SwapFile::write`] | up to 32 pages in pieces that lie anywhere: preadv2, pwritev2 | one a thread |
+//! | `Ring` (feature `io-uring`) | up to 32 pages in one registered buffer | up to 128 |
+//!
+//! On the way of a request: no allocation, no log, no lock but the atomics of the [`Policy`]; no page fault if the memory is
+//! locked (`reclaim::Pool`, the ring's buffers, or `mlockall`). Over a raw device that this kernel swaps to, a request has at
+//! most 4 pages: for more the kernel allocates the list of pages (`__blkdev_direct_IO_simple`).
+//!
+//! # Whose swap
+//!
+//! [`Consumer::OtherKernel`]: a guest's disk, a remote host's. That kernel runs mkswap and reads its header through us, so
+//! page 0 is served like any other ([`Policy::serving_header`]) and what it holds is not examined. The same holds for
+//! [`Consumer::SameKernel`], behind ublk, NBD or a loop device; there a file is refused, unless by name ([`Override`]), and so is
+//! whatever the [topology](crate::topology) refuses.
+//!
+//! # Looking again
+//!
+//! [`SwapFile::revalidate`] compares size, attributes and extents with what they were. A change stops the service: every
+//! later request is refused with [`RequestFault::MappingMoved`], and [`SwapFile::stopped`] says why. What was written
+//! before is where it was written; nothing is undone. A file that grew is served on, as swapon does.
+//!
+//! # What is promised, and on what ground
+//!
+//! | promise of the [file model](crate::Features::required) | ground |
+//! | --- | --- |
+//! | `DIO_READ`, `DIO_WRITE`, `ONE_IO_PER_PAGE` | statx; extents in whole pages |
+//! | `NO_BUFFERED_FALLBACK` | whole pages in place, of a file whose page cache is empty and that nobody else writes to |
+//! | `TXN_FREE_SUBMIT`, `TXN_FREE_COMPLETE` | extents that are written and unshared; times aside ([`Times`]) |
+//! | `STABLE_MAPPING` | the hold, and looking again |
+//! | `MEMALLOC_SAFE` | the consumer is another kernel; or a raw device in small requests; or a risk accepted by name |
+//!
+//! A queue borrows its file (`Ring<'f>`), and with it the policy, so that no ticket outlives it: threads that serve one
+//! file share it by reference, in `std::thread::scope` or from a place that lives as long as the program.
+//!
+//! Source: Linux v6.18, `fs/iomap/direct-io.c`, `block/fops.c`, `fs/ext4/file.c:ext4_dio_write_iter`,
+//! `fs/xfs/xfs_file.c:xfs_file_dio_write_aligned`.
+
+mod error;
+mod fcntl;
+mod handle;
+mod hold;
+mod opening;
+#[cfg(feature = "io-uring")]
+mod queue;
+#[cfg(feature = "io-uring")]
+mod ring;
+mod serving;
+mod snapshot;
+mod times;
+mod transfer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub use error::OpenError;
+pub use hold::Hold;
+#[cfg(feature = "io-uring")]
+pub use ring::{Ended, Lent, Ring, RingError};
+pub use serving::{Risks, Serving};
+pub use times::Times;
+
+pub use crate::topology::Consumer;
+
+use crate::admit::{Policy, Request, Ticket};
+use crate::candidate::Kind;
+use crate::feature::{DirectIo, Features};
+use crate::map::Slot;
+use crate::model::Model;
+use crate::reason::Reason;
+#[cfg(doc)]
+use crate::reason::RequestFault;
+use crate::topology::Override;
+use crate::unit::{Bytes, PageCount};
+use opening::Opened;
+use snapshot::{Look, Snapshot};
+
+/// A file or a device that serves swap. Only [`open`](Self::open) makes one: it is the proof.
+#[derive(Debug)]
+pub struct SwapFile {
+    file: File,
+    policy: Policy<Vec<Slot>>,
+    snapshot: Snapshot,
+    hold: Hold,
+    times: Times,
+    warnings: Vec<Reason>,
+    depends_on: Override,
+    every: u64,
+    requests: AtomicU64,
+    stopped: OnceLock<Reason>,
+}
+
+impl SwapFile {
+    /// Examines a file or a block device, and opens it for service. Its whole pages are the area.
+    ///
+    /// # Errors
+    /// [`OpenError`], in this order: what cannot be found out, the first reason that stays, the first that passes, what
+    /// the opening, the lock and the lease say, and what has changed meanwhile.
+    pub fn open(path: &Path, serving: &Serving) -> Result<Self, OpenError> {
+        let opened = Opened::at(path, serving)?;
+        let Opened { file, inode, hold, times, map, snapshot, mut warnings, depends_on } = opened;
+        let mut features = Features::required(Model::File).union(Features::ASYNC_COMPLETION);
+        features.set(Features::NO_TIMESTAMPS, times != Times::Stamped);
+        let mut policy = Policy::new(map, features)?.serving_header().in_flight_at_most(serving.in_flight);
+        // A device, or a network, that does not say is given whole pages.
+        if inode.direct_io != DirectIo::Unknown {
+            policy = policy.with_direct_io(&inode.direct_io)?;
+        }
+        if inode.kind == Kind::BlockDevice && serving.consumer == Consumer::SameKernel {
+            policy = policy.at_most(INLINE_PAGES);
+        }
+        if times == Times::Stamped {
+            warnings.push(Reason::TimestampTransaction);
+        }
+        let (requests, stopped) = (AtomicU64::new(0), OnceLock::new());
+        Ok(Self { file, policy, snapshot, hold, times, warnings, depends_on, every: serving.every, requests, stopped })
+    }
+
+    /// Admits a request: [`Policy::admit`], after a look at the file if its turn has come.
+    ///
+    /// # Errors
+    /// The policy's; [`RequestFault::MappingMoved`] once the service has stopped.
+    #[inline]
+    pub fn admit(&self, request: &Request) -> Result<Ticket<'_>, Reason> {
+        if self.every != 0 {
+            let before = self.requests.fetch_add(1, Relaxed);
+            if before.checked_rem(self.every) == Some(self.every.saturating_sub(1)) {
+                self.look(Look::UnlessUnderWay)?;
+            }
+        }
+        self.policy.admit(request)
+    }
+
+    /// Looks at the file again, now. It allocates nothing; the kernel may, and may read from the disk.
+    ///
+    /// # Errors
+    /// Why the service has stopped, now or before.
+    pub fn revalidate(&self) -> Result<(), Reason> {
+        self.look(Look::Now)
+    }
+
+    fn look(&self, look: Look) -> Result<(), Reason> {
+        if let Some(reason) = self.stopped() {
+            return Err(reason);
+        }
+        self.snapshot.compare(&self.file, look).map_err(|reason| {
+            // Said before it is done, so that whoever is refused finds the reason.
+            let reason = *self.stopped.get_or_init(|| reason);
+            self.policy.mapping_moved();
+            reason
+        })
+    }
+
+    /// Why the service has stopped, if it has.
+    pub fn stopped(&self) -> Option<Reason> {
+        self.stopped.get().copied()
+    }
+
+    /// Who may do I/O: its limits, what is in flight, how it is closed. Its tickets are good here too.
+    pub const fn policy(&self) -> &Policy<Vec<Slot>> {
+        &self.policy
+    }
+
+    /// The size that is served: that of the whole pages when it was opened.
+    pub fn size(&self) -> Bytes {
+        let page = self.policy.map().page_size();
+        self.policy.map().totals().pages.to_bytes(page).unwrap_or(self.snapshot.size())
+    }
+
+    /// What keeps the file still, now. A lease that somebody broke in passing is taken again.
+    pub fn hold(&self) -> Hold {
+        self.hold.renew(&self.file)
+    }
+
+    /// What becomes of its times.
+    pub const fn times(&self) -> Times {
+        self.times
+    }
+
+    /// What was accepted by name of what it stands on, and without which it would not be served: to be printed wherever it is.
+    pub const fn depends_on(&self) -> Override {
+        self.depends_on
+    }
+
+    /// Advice: others who can read the file, a transaction for its times.
+    pub fn warnings(&self) -> &[Reason] {
+        &self.warnings
+    }
+}
+
+/// Pages for which the kernel has room on its stack (`DIO_INLINE_BIO_VECS`).
+const INLINE_PAGES: PageCount = PageCount::new(4);
+
+static_assertions::assert_impl_all!(SwapFile: Send, Sync);

@@ -1,0 +1,26 @@
+//! The engine of the file model with the real kernel: what it refuses, what it does exactly, what stops it.
+//!
+//! Needs root and loop devices; says so and tests nothing without them. In CI `SWAP_DIO_REQUIRE_KERNEL=1` makes that a
+//! failure. What needs a ring is tested with the feature `io-uring`.
+#![cfg(all(feature = "linux", target_os = "linux"))]
+
+#[allow(dead_code)]
+#[path = "fuser/allocations.rs"]
+mod allocations;
+#[path = "swap_file/change.rs"]
+mod change;
+#[path = "swap_file/device.rs"]
+mod device;
+#[path = "swap_file/exact.rs"]
+mod exact;
+#[allow(dead_code)]
+mod machine;
+#[path = "swap_file/pages.rs"]
+mod pages;
+#[path = "swap_file/refuse.rs"]
+mod refuse;
+#[cfg(feature = "io-uring")]
+#[path = "swap_file/ring.rs"]
+mod ring;
+#[path = "swap_file/serve.rs"]
+mod serve;
