@@ -96,6 +96,10 @@ impl Tree {
         Self { sys: sys.into(), proc: proc.into() }
     }
 
+    fn is_running(&self) -> bool {
+        self.proc == Path::new("/proc")
+    }
+
     /// What a file or a block device stands on.
     ///
     /// # Errors

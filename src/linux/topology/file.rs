@@ -91,7 +91,7 @@ impl Follow<'_> {
         let pids = process::of_connection(self.tree, mount.device.kernel_number());
         let title = process::named(name, &pids);
         let open = process::open(self.tree, &pids, None);
-        let server = process::server(&pids, &open);
+        let server = process::server(self.tree, &pids, &open);
         if filesystem::way(mount) == Way::ServedBmap {
             // The superblock's own device: what the source says is a name.
             let device = if mount.device.0 == 0 { Told::No } else { Told::Yes };

@@ -149,7 +149,7 @@ impl<'t> Follow<'t> {
         let layer = Layer::Ublk {
             device: flags,
             max_sectors: kib.and_then(|kib| kib.checked_mul(2)),
-            server: process::server(&pids, &open),
+            server: process::server(self.tree, &pids, &open),
         };
         if self.push(depth, layer, process::named(title, &pids)) {
             self.opened(&open, depth.saturating_add(1));

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use super::{Tree, sysfs};
 use crate::candidate::Kind;
 use crate::linux::inode::{Device, Inode};
+use crate::linux::reclaim::Report;
+use crate::posture::Holding;
 use crate::topology::{Posture, Server, Told};
 
 /// A file or a device that a server has open and may keep pages on.
@@ -84,16 +86,28 @@ pub(super) fn open(tree: &Tree, pids: &[u32], own: Option<Device>) -> Vec<Open> 
     found
 }
 
-/// What shows of a server from outside.
-///
-/// Its posture is left open here, and what it does while it serves can be told by nobody but itself.
-pub(super) fn server(pids: &[u32], open: &[Open]) -> Server {
+/// What shows of a server from outside. What it does while it serves can be told by nobody but itself.
+pub(super) fn server(tree: &Tree, pids: &[u32], open: &[Open]) -> Server {
     let direct = match (pids, open) {
         ([], _) | (_, []) => Told::Unknown,
         (_, open) if open.iter().all(|open| open.direct) => Told::Yes,
         _ => Told::No,
     };
-    Server { posture: Posture::Unknown, allocates_nothing: Told::Unknown, direct }
+    Server { posture: posture(tree, pids), allocates_nothing: Told::Unknown, direct }
+}
+
+/// The worst posture of them, as far as it shows: a report from outside leaves steps open, so that none is held by it.
+fn posture(tree: &Tree, pids: &[u32]) -> Posture {
+    // A copied tree tells of processes that may be others here.
+    if !tree.is_running() || pids.is_empty() {
+        return Posture::Unknown;
+    }
+    let reports = || pids.iter().map(|pid| Report::of(*pid));
+    let misses = |report: &Report| report.findings().iter().any(|found| matches!(found.holding, Holding::Missing(_)));
+    if reports().flatten().any(|report| misses(&report)) {
+        return Posture::Missing;
+    }
+    if reports().all(|report| report.is_ok_and(|report| report.holds())) { Posture::Held } else { Posture::Unknown }
 }
 
 /// What is served, and by which processes.
