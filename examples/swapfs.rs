@@ -10,8 +10,12 @@
 //! device: no page comes here, and the program may even die. In mode `loop` every page does, which hangs a machine
 //! that is short of memory as a whole; so it is refused unless the risk is accepted by name.
 
+#[path = "swapfs/allocations.rs"]
+mod allocations;
 #[path = "swapfs/area.rs"]
 mod area;
+#[path = "swapfs/backing.rs"]
+mod backing;
 #[path = "swapfs/cgroup.rs"]
 mod cgroup;
 #[path = "swapfs/compare.rs"]
@@ -30,6 +34,8 @@ mod loop_device;
 mod mounted;
 #[path = "swapfs/pages.rs"]
 mod pages;
+#[path = "swapfs/posture.rs"]
+mod posture;
 #[path = "swapfs/pressure.rs"]
 mod pressure;
 #[allow(dead_code)]
@@ -50,11 +56,12 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand};
+use swap_dio::topology::Override;
 
 use filesystem::Habits;
 use mounted::Mode;
-use serve::Risk;
 
 /// A FUSE filesystem with one file, `swapfile`, to swap to.
 #[derive(Debug, Parser)]
@@ -95,8 +102,12 @@ enum Command {
         #[arg(long, value_enum)]
         mode: Mode,
         /// Risks that are accepted, by name
-        #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME")]
-        accept_risk: Vec<Risk>,
+        ///
+        /// loop-over-fuse: every page goes through a loop device and FUSE, whose kernel side allocates without a reserve;
+        /// under global memory pressure the machine hangs, whatever the program does. file-backed: the image is a file, so
+        /// that swap and the server's direct I/O share a pool of the filesystem below.
+        #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = risks())]
+        accept_risk: Vec<String>,
         /// Answer OPEN, and let names and attributes expire, as most servers do: then swapoff by path fails once this
         /// program has died
         #[arg(long)]
@@ -122,7 +133,8 @@ fn main() -> ExitCode {
             .and_then(|layout| Ok(writeln!(stdout(), "{}", format::describe(&layout))?)),
         Command::Serve { image, dir, size, mode, accept_risk, answer_open } => {
             let habits = if answer_open { Habits::Ordinary } else { Habits::Survivable };
-            serve::serve(&image, &dir, size, mode, &accept_risk, habits)
+            let accepted = accept_risk.iter().filter_map(|name| Override::named(name)).collect();
+            serve::serve(&image, &dir, size, mode, accepted, habits)
         }
         Command::Demo(options) => demo::run(&options),
         Command::Pages { mib, seed } => pages::obey(mib, seed).map_err(Into::into),
@@ -134,6 +146,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn risks() -> PossibleValuesParser {
+    PossibleValuesParser::new(Override::NAMES.iter().map(|(name, _)| *name))
 }
 
 /// The most MiB that a process can work on: all of an address space.

@@ -19,6 +19,8 @@ mod daemon;
 mod demo;
 #[path = "swapfs/errors.rs"]
 mod errors;
+#[path = "swapfs/hardened.rs"]
+mod hardened;
 #[path = "swapfs/hostile.rs"]
 mod hostile;
 #[path = "swapfs/image.rs"]

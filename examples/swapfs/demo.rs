@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use swap_dio::fuse::adapter::Bounce;
+use swap_dio::topology::Override;
+
 use crate::area::{Area, write_header};
 use crate::compare;
-use crate::filesystem::Habits;
+use crate::filesystem::{BUFFER, Habits};
 use crate::format::format;
 use crate::image::Image;
 use crate::mounted::{Mode, Mounted};
@@ -107,7 +110,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Mounts an image, puts pressure on its file, and unmounts it.
 pub(crate) fn measure(image: &Path, dir: &Path, mode: Mode, options: &Options) -> Result<Figures> {
-    let mounted = Mounted::new(Image::open(image)?, dir, mode, Habits::Survivable)?;
+    // All pressure is inside a memory cgroup.
+    let accepted = Override::GLOBAL_RECLAIM_EXCLUDED;
+    let pool = Bounce::new(mode.threads(), BUFFER)?;
+    let mounted = Mounted::new(Image::open(image)?, dir, mode, Habits::Survivable, accepted, pool)?;
     write_header(&mounted.area, mounted.layout.file(), mounted.layout.uuid())?;
     let served = || mounted.served.requests() + mounted.served.mappings();
     let figures = press(&mounted.area, options, served)?;

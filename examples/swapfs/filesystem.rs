@@ -5,12 +5,10 @@
 //! path needs no answer of anybody. Nobody tells then that it happened: the first ordinary write does, see `connection`.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
@@ -18,15 +16,18 @@ use fuser::{
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use swap_dio::fuse::Init;
-use swap_dio::fuse::adapter::{Bounce, BounceError, Opening, SwapFiles};
+use swap_dio::fuse::adapter::{Bounce, Opening, SwapFiles};
 use swap_dio::{ByteRange, Bytes, FileExtent};
 
+use crate::backing::Backing;
 use crate::superblock::{BLOCK, BLOCK_BYTES, Layout};
 
 /// The name of the only file.
 pub(crate) const NAME: &str = "swapfile";
 /// The most that one request moves.
 const LARGEST: usize = 1 << 20;
+/// Of a buffer: a request, and the blocks that it begins and ends within.
+pub(crate) const BUFFER: usize = LARGEST + 2 * BLOCK_BYTES;
 /// Its inode.
 pub(crate) const INODE: INodeNo = INodeNo(2);
 
@@ -67,8 +68,7 @@ impl Served {
 /// The server's side of one mounted image.
 pub(crate) struct Swapfs {
     layout: Layout,
-    /// The image, past the page cache: what the kernel swaps to the device is on no page of ours.
-    backing: File,
+    backing: Backing,
     bounce: Bounce,
     habits: Habits,
     made: SystemTime,
@@ -78,11 +78,10 @@ pub(crate) struct Swapfs {
 }
 
 impl Swapfs {
-    /// Takes memory for as many requests at once as there are threads, so that serving one allocates nothing.
-    pub(crate) fn new(layout: Layout, backing: File, threads: usize, habits: Habits) -> Result<Self, BounceError> {
-        let made = backing.metadata().and_then(|data| data.modified()).unwrap_or(UNIX_EPOCH);
-        let bounce = Bounce::new(threads, LARGEST + 2 * BLOCK_BYTES)?;
-        Ok(Self { layout, backing, bounce, habits, made, served: Arc::default(), known: AtomicU64::new(0) })
+    /// Serves an image from buffers of [`BUFFER`] bytes, one for each thread, so that a request allocates nothing.
+    pub(crate) fn new(layout: Layout, backing: Backing, bounce: Bounce, habits: Habits) -> Self {
+        let made = SystemTime::now();
+        Self { layout, backing, bounce, habits, made, served: Arc::default(), known: AtomicU64::new(0) }
     }
 
     /// The counters, for whoever looks from outside.
@@ -139,11 +138,11 @@ impl Swapfs {
     }
 
     fn load(&self, at: u64, blocks: &mut [u8]) -> io::Result<()> {
-        self.runs(at, blocks.len(), |place, part| self.backing.read_exact_at(&mut blocks[part], place))
+        self.runs(at, blocks.len(), |place, part| self.backing.read(place, &mut blocks[part]))
     }
 
     fn store(&self, at: u64, blocks: &[u8]) -> io::Result<()> {
-        self.runs(at, blocks.len(), |place, part| self.backing.write_all_at(&blocks[part], place))
+        self.runs(at, blocks.len(), |place, part| self.backing.write(place, &blocks[part]))
     }
 
     /// Calls for each run of the image that holds a part of the file: all of it, or an error.
@@ -345,7 +344,7 @@ impl fuser::Filesystem for Swapfs {
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
         self.served.note();
-        match self.backing.sync_data() {
+        match self.backing.sync() {
             Ok(()) => reply.ok(),
             Err(_) => reply.error(Errno::EIO),
         }

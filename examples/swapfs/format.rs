@@ -46,5 +46,5 @@ pub(crate) fn format_image(image: &Image, size: Option<u64>, force: u8) -> Resul
 /// What an image is, in a line.
 pub(crate) fn describe(layout: &Layout) -> String {
     let (uuid, extents) = (Uuid::from_bytes(layout.uuid()), layout.extents().len());
-    format!("swapfs {uuid}: a swapfile of {} bytes in {extents} extents", layout.file())
+    format!("image {uuid}: a swapfile of {} bytes in {extents} extents", layout.file())
 }

@@ -79,9 +79,13 @@ impl Image {
         Ok(image)
     }
 
-    fn open_with(path: &Path, options: &OpenOptions) -> Result<Self, ImageError> {
+    fn open_with(path: &Path, options: &mut OpenOptions) -> Result<Self, ImageError> {
         let failed = |error| ImageError::Io { path: path.to_owned(), error };
-        let file = options.open(path).map_err(failed)?;
+        // Somebody may hold a lease on it, for which others would wait.
+        let file = match options.custom_flags(libc::O_NONBLOCK).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(ImageError::Locked(path.to_owned())),
+            opened => opened.map_err(failed)?,
+        };
         let kind = file.metadata().map_err(failed)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             return Err(ImageError::Kind(path.to_owned()));

@@ -15,12 +15,15 @@ use std::time::Duration;
 use fuser::{BackgroundSession, Config, Session, SessionACL};
 use rustix::mount::{MountFlags, mount};
 use swap_dio::fuse::adapter::fuseblk::MountError;
-use swap_dio::fuse::adapter::{SwapGuard, fuseblk};
+use swap_dio::fuse::adapter::{Bounce, SwapGuard, fuseblk};
+use swap_dio::linux::swap_file::{Serving, SwapFile};
+use swap_dio::topology::{Consumer, Override};
 
 use crate::area;
+use crate::backing::Backing;
 use crate::filesystem::{Habits, NAME, Served, Swapfs};
 use crate::image::Image;
-use crate::loop_device::{LoopDevice, open_direct, open_direct_alone};
+use crate::loop_device::{LoopDevice, open_direct};
 use crate::quote;
 use crate::say::say;
 use crate::superblock::{BLOCK_BYTES, Layout, is_ours};
@@ -34,6 +37,16 @@ pub(crate) enum Mode {
     Bmap,
     /// fuse, and a loop device over the file: every page is served by the program
     Loop,
+}
+
+impl Mode {
+    /// Threads that serve.
+    pub(crate) const fn threads(self) -> usize {
+        match self {
+            Self::Bmap => 1,
+            Self::Loop => LOOP_THREADS,
+        }
+    }
 }
 
 impl fmt::Display for Mode {
@@ -60,36 +73,51 @@ pub(crate) struct Mounted {
     session: Option<BackgroundSession>,
     /// The device of an image that is a file, and the image with its lock: last.
     under: Option<LoopDevice>,
-    image: Image,
+    path: PathBuf,
+    _image: Option<Image>,
+    /// What was accepted by name, and without which it would not be served.
+    pub(crate) depends_on: Override,
 }
 
 impl Mounted {
     /// Checks the image, mounts it on `folder` and serves it from now on.
-    pub(crate) fn new(image: Image, folder: &Path, mode: Mode, habits: Habits) -> Result<Self> {
+    ///
+    /// In mode `loop` for as far as `accepted` goes. `pool` has a buffer for each thread.
+    pub(crate) fn new(
+        image: Image,
+        folder: &Path,
+        mode: Mode,
+        habits: Habits,
+        accepted: Override,
+        pool: Bounce,
+    ) -> Result<Self> {
         let layout = image.layout()?;
         let under = match mode {
             Mode::Bmap if !image.is_device => Some(LoopDevice::attach(image.file.as_fd())?),
             Mode::Bmap | Mode::Loop => None,
         };
-        let device = under.as_ref().map_or(&image.path, |under| &under.path);
-        // Before the mount: some kernels let nobody write to a mounted device.
-        let backing = match mode {
-            Mode::Loop if image.is_device => open_direct_alone(device)?,
-            Mode::Loop | Mode::Bmap => open_direct(device)?,
+        let path = image.path.clone();
+        let device = under.as_ref().map_or(&path, |under| &under.path);
+        let (backing, image, depends_on) = match mode {
+            Mode::Bmap => (Backing::Device(open_direct(device)?), Some(image), Override::empty()),
+            Mode::Loop => {
+                // The engine wants it for itself, and has locks of its own.
+                drop(image);
+                let engine = engine(&path, accepted)?;
+                let depends_on = engine.depends_on();
+                (Backing::Engine(Box::new(engine)), None, depends_on)
+            }
         };
-        let (threads, habits) = match mode {
-            Mode::Bmap => (1, habits),
-            Mode::Loop => (LOOP_THREADS, Habits::Direct),
-        };
-        let filesystem = Swapfs::new(layout.clone(), backing, threads, habits)?;
+        let habits = if mode == Mode::Loop { Habits::Direct } else { habits };
+        let filesystem = Swapfs::new(layout.clone(), backing, pool, habits);
         let served = filesystem.served();
         let guard = SwapGuard::new(filesystem, 1);
         let (mount, channel) = match mode {
             Mode::Bmap => fuseblk::mount(device, folder, &options())?,
-            Mode::Loop => mount_plain(&image.path, folder)?,
+            Mode::Loop => mount_plain(&path, folder)?,
         };
         let mut config = Config::default();
-        config.n_threads = Some(threads);
+        config.n_threads = Some(mode.threads());
         let session = Session::from_fd(guard, channel, SessionACL::Owner, config)?.spawn()?;
         let file = mount.target().join(NAME);
         let mut mounted = Self {
@@ -102,7 +130,9 @@ impl Mounted {
             again: false,
             session: Some(session),
             under,
-            image,
+            path,
+            _image: image,
+            depends_on,
         };
         if mode == Mode::Loop {
             // Our own handle of the file is closed at once: a program that is killed with a file of its own mount open
@@ -167,7 +197,7 @@ impl Mounted {
         if self.mode == Mode::Loop {
             return Ok(());
         }
-        let device = self.under.as_ref().map_or(&self.image.path, |under| &under.path);
+        let device = self.under.as_ref().map_or(&self.path, |under| &under.path);
         let (again, _unused) = fuseblk::mount(device, self.mount.target(), &options())?;
         self.mount = again;
         self.again = true;
@@ -216,6 +246,12 @@ impl Mounted {
 
 fn active(area: &Path) -> String {
     format!("swap is on: run swapoff {} first", quote::path(area))
+}
+
+/// Opens an image for its pages to be served to this kernel.
+fn engine(path: &Path, accepted: Override) -> Result<SwapFile> {
+    let serving = Serving::new(Consumer::SameKernel).accepting_below(accepted);
+    SwapFile::open(path, &serving).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// A mount without a device.

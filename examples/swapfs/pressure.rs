@@ -52,6 +52,12 @@ impl Pressure {
         Ok(pressure)
     }
 
+    /// Puts another process into its cgroup, a server for example.
+    #[allow(dead_code)] // the demo serves from outside of it
+    pub(crate) fn join(&self, process: u32) -> io::Result<()> {
+        self.cgroup.add(process)
+    }
+
     /// Changes what its cgroup may have.
     pub(crate) fn limit(&self, bytes: u64) -> io::Result<()> {
         self.cgroup.limit(bytes)

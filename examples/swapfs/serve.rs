@@ -5,26 +5,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::mm::{MlockAllFlags, mlockall};
+use swap_dio::fuse::adapter::Bounce;
+use swap_dio::topology::Override;
 
-use crate::filesystem::Habits;
+use crate::filesystem::{BUFFER, Habits};
 use crate::format::{describe, format_image};
 use crate::image::{Image, ImageError};
 use crate::mounted::{Mode, Mounted};
+use crate::posture::Taken;
 use crate::say::say;
-use crate::{scatter, stop};
+use crate::{allocations, scatter, stop};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// What can go wrong that whoever runs it must have accepted by name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub(crate) enum Risk {
-    /// Every page goes through a loop device and FUSE, whose kernel side allocates without a reserve: under global memory
-    /// pressure the machine hangs, whatever the program does
-    LoopOverFuse,
-    /// The image is a file: swap and the server's direct I/O share a pool of the filesystem below
-    FileBacked,
-}
 
 /// Serves an image until SIGINT, SIGTERM or unmount.
 pub(crate) fn serve(
@@ -32,36 +24,46 @@ pub(crate) fn serve(
     folder: &Path,
     size: Option<u64>,
     mode: Mode,
-    accepted: &[Risk],
+    accepted: Override,
     habits: Habits,
 ) -> Result<()> {
-    stop::listen()?;
     refuse_risks(path, mode, accepted)?;
     if !rustix::process::geteuid().is_root() {
         return Err("mounting for swap is root's: run it as root".into());
     }
+    // Before any thread is started, of which the one that listens for signals is the first.
+    let (posture, pool) = match mode {
+        Mode::Bmap => (None, Bounce::new(mode.threads(), BUFFER)?),
+        Mode::Loop => Taken::new(mode.threads()).map(|(taken, pool)| (Some(taken), pool))?,
+    };
+    stop::listen()?;
     let image = match size {
         Some(size) => made(path, size)?,
         None => Image::open(path)?,
     };
-    if image.is_served() && !accepted.contains(&Risk::LoopOverFuse) {
+    if image.is_served() && !accepted.contains(Override::LOOP_OVER_FUSE) {
         return Err(ImageError::Served(image.path.clone()).into());
     }
     let is_device = image.is_device;
-    if mode == Mode::Loop {
-        lock_memory();
-    }
-    let mut mounted = Mounted::new(image, folder, mode, habits)?;
+    // A loop device is taken as it is; what it stands on is said below.
+    let accepted = if is_device { accepted | Override::FILE_BACKED } else { accepted };
+    let mut mounted = Mounted::new(image, folder, mode, habits, accepted, pool)?;
     say(describe(&mounted.layout));
+    if !mounted.depends_on.is_empty() {
+        say(format_args!("accepted: {}", mounted.depends_on));
+    }
     if let Some(device) = mounted.buffered() {
         say(format_args!("{} has no direct I/O: what is swapped out stays in the page cache", device.display()));
     }
     match mode {
-        Mode::Loop => say("for memory cgroups only: no IO_FLUSHER, no OOM protection, see --help"),
+        Mode::Loop => say("for memory cgroups only: no posture keeps the kernel's side of it from waiting for memory"),
         Mode::Bmap if !is_device => {
             say("the image is a file: for swap that must survive global pressure take a block device");
         }
         Mode::Bmap => (),
+    }
+    if let Some(posture) = &posture {
+        posture.tell()?;
     }
     // Nobody uses it yet: if nobody reads it, it goes.
     let mut out = stdout().lock();
@@ -69,27 +71,30 @@ pub(crate) fn serve(
     out.write_all(mounted.area.as_os_str().as_bytes())?;
     out.write_all(b"\nready\n")?;
     drop(out);
-    stay(&mut mounted)?;
-    let served = &mounted.served;
-    say(format_args!("{} requests and {} mappings were served", served.requests(), served.mappings()));
+    let before = allocations::count();
+    let mut after = before;
+    stay(&mut mounted, || after = allocations::count())?;
+    let (served, allocated) = (&mounted.served, after - before);
+    let (requests, mappings) = (served.requests(), served.mappings());
+    say(format_args!("{requests} requests and {mappings} mappings were served, with {allocated} allocations"));
     Ok(())
 }
 
-fn lock_memory() {
-    if let Err(error) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE) {
-        say(format_args!("its memory is not locked: {error}"));
-    }
-}
-
-fn stay(mounted: &mut Mounted) -> Result<()> {
-    let mut said = String::new();
+/// Serves until told to go. `told` is called once, when that begins.
+fn stay(mounted: &mut Mounted, mut told: impl FnMut()) -> Result<()> {
+    let (mut said, mut was_told) = (String::new(), false);
     loop {
-        if mounted.has_ended() {
+        let (is_over, is_asked) = (mounted.has_ended(), stop::requested());
+        if !was_told && (is_over || is_asked) {
+            was_told = true;
+            told();
+        }
+        if is_over {
             mounted.check_end()?;
             say("unmounted");
             return mounted.join();
         }
-        if stop::requested() {
+        if is_asked {
             match mounted.try_unmount() {
                 Ok(()) => return Ok(()),
                 // Once, and again if it is something else.
@@ -104,25 +109,21 @@ fn stay(mounted: &mut Mounted) -> Result<()> {
     }
 }
 
-fn refuse_risks(path: &Path, mode: Mode, accepted: &[Risk]) -> Result<()> {
+/// What must have been accepted for a mode, and was not.
+fn refuse_risks(path: &Path, mode: Mode, accepted: Override) -> Result<()> {
     let is_file = std::fs::metadata(path).map_or(true, |data| data.is_file());
     let taken = match mode {
-        Mode::Bmap => &[][..],
-        Mode::Loop if is_file => &[Risk::LoopOverFuse, Risk::FileBacked],
-        Mode::Loop => &[Risk::LoopOverFuse],
+        Mode::Bmap => Override::empty(),
+        Mode::Loop if is_file => Override::LOOP_OVER_FUSE | Override::FILE_BACKED,
+        Mode::Loop => Override::LOOP_OVER_FUSE,
     };
-    let missing: Vec<String> = taken
-        .iter()
-        .filter(|risk| !accepted.contains(risk))
-        .filter_map(|risk| clap::ValueEnum::to_possible_value(risk).map(|value| value.get_name().to_owned()))
-        .collect();
+    let missing = taken - accepted;
     if missing.is_empty() {
         return Ok(());
     }
-    let names = missing.join(",");
     Err(format!(
         "--mode loop hangs the machine under global memory pressure, for swap of this same kernel: refused; use --mode \
-         bmap, or say --accept-risk {names}"
+         bmap, or say --accept-risk {missing}"
     )
     .into())
 }

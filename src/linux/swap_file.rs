@@ -14,7 +14,7 @@
 //!
 //! On the way of a request: no allocation, no log, no lock but the atomics of the [`Policy`]; no page fault if the memory is
 //! locked (`reclaim::Pool`, the ring's buffers, or `mlockall`). Over a raw device that this kernel swaps to, a request has at
-//! most 4 pages: for more the kernel allocates the list of pages (`__blkdev_direct_IO_simple`).
+//! most 4 pages, unless more was accepted by name: for more the kernel allocates the list of pages (`__blkdev_direct_IO_simple`).
 //!
 //! # Whose swap
 //!
@@ -117,7 +117,9 @@ impl SwapFile {
         if inode.direct_io != DirectIo::Unknown {
             policy = policy.with_direct_io(&inode.direct_io)?;
         }
-        if inode.kind == Kind::BlockDevice && serving.consumer == Consumer::SameKernel {
+        let large = Override::LARGE_REQUESTS.union(Override::GLOBAL_RECLAIM_EXCLUDED);
+        let is_device = inode.kind == Kind::BlockDevice;
+        if is_device && serving.consumer == Consumer::SameKernel && !serving.below.intersects(large) {
             policy = policy.at_most(INLINE_PAGES);
         }
         if times == Times::Stamped {

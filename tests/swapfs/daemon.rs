@@ -240,3 +240,8 @@ pub(crate) fn used(area: &Path) -> io::Result<u64> {
 }
 
 pub(crate) const LOOP: [&str; 4] = ["--mode", "loop", "--accept-risk", "loop-over-fuse,file-backed"];
+
+/// What the environment says, to run a test in full.
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}

@@ -7,17 +7,22 @@ use crate::below::Below;
 use crate::daemon::{
     AREA, Daemon, LOOP, MIB, STEP, alone, assert_intact, filled, folder_with_image, program, run, said,
 };
+use crate::hostile::Detach;
 use crate::machine::{Mounted, ready, sh};
 use crate::pressure::Pressure;
 
 const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];
 /// For an image below which is a program, this one: which is refused unless it is accepted.
-const FRAGILE: [&[&str]; 2] = [&["--mode", "bmap", "--accept-risk", "loop-over-fuse"], &LOOP];
+const FRAGILE: [&[&str]; 2] = [
+    &["--mode", "bmap", "--accept-risk", "loop-over-fuse"],
+    &["--mode", "loop", "--accept-risk", "loop-over-fuse,global-reclaim-excluded"],
+];
 
 /// A server whose image lies on a file that may fail. The fields are dropped in this order.
 struct Fragile {
     area: Area,
     _daemon: Daemon,
+    _device: Option<Detach>,
     below: Below,
 }
 
@@ -28,8 +33,10 @@ impl Fragile {
         let below = Below::under(&image);
         let refusal = said(&run(&["serve", "--mode", "bmap"], &[&image, &folder.path().join("mnt")]));
         assert!(refusal.contains("lies on FUSE") && refusal.contains("--accept-risk loop-over-fuse"), "{refusal}");
+        // The engine takes no file of FUSE for itself, and a device of whatever was accepted.
+        let device = (arguments[1] == "loop").then(|| Detach::over(&image));
         let daemon = Daemon::serve(folder, arguments);
-        Self { area: daemon.swap_on(), _daemon: daemon, below }
+        Self { area: daemon.swap_on(), _daemon: daemon, _device: device, below }
     }
 }
 

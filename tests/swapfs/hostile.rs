@@ -95,10 +95,10 @@ fn the_same_blocks_by_another_name_have_one_server() {
     let _alone = alone();
     let folder = folder_with_image(Path::new("/var/tmp"), AREA);
     let image = folder.path().join("image");
-    let device = sh(&format!("losetup -f --show {}", image.display())).expect("a loop device");
-    let _detached = Detach(device.clone());
-    fs::rename(&image, folder.path().join("file")).expect("renamed");
-    std::os::unix::fs::symlink(&device, &image).expect("a symlink");
+    fs::copy(&image, folder.path().join("file")).expect("a copy");
+    fs::remove_file(&image).expect("removed");
+    std::os::unix::fs::symlink(folder.path().join("file"), &image).expect("a symlink");
+    let _detached = Detach::over(&image);
     let daemon = Daemon::serve(folder, &["--mode", "bmap"]);
     let other = tempfile::tempdir().expect("a folder");
     for arguments in MODES {
@@ -109,7 +109,18 @@ fn the_same_blocks_by_another_name_have_one_server() {
 }
 
 /// A loop device, detached when dropped, or with its last user.
-struct Detach(String);
+pub(crate) struct Detach(String);
+
+impl Detach {
+    /// Attaches one over a file, or over what a symlink leads to, in whose place it leaves a symlink to the device.
+    pub(crate) fn over(image: &Path) -> Self {
+        let device =
+            sh(&format!("losetup --direct-io=on -b 4096 -f --show {}", image.display())).expect("a loop device");
+        fs::remove_file(image).expect("a symlink");
+        std::os::unix::fs::symlink(&device, image).expect("a symlink");
+        Self(device)
+    }
+}
 
 impl Drop for Detach {
     fn drop(&mut self) {

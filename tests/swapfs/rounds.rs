@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, LIMIT, LOOP, MIB, WORKING_SET, alone_for, folder_with_image, program};
+use crate::daemon::{Daemon, LIMIT, LOOP, MIB, WORKING_SET, alone_for, folder_with_image, number, program};
 use crate::machine::{ready, sh};
 use crate::pressure::{Pressure, Swapped};
 
@@ -88,8 +88,4 @@ impl Held {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         Self { descriptors, kib: line.trim().trim_end_matches(" kB").parse().expect("a number") }
     }
-}
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }

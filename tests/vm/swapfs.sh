@@ -14,17 +14,21 @@
 #   refused=1        --mode loop without its override
 #   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 96 MiB in 32
 #   loop=1           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
+#   ext4=5           an ext4 swap file on the same disk: the control
+#   file=1           --mode loop over an image that is a file on ext4; reported
+#   loop-file=1      a loop device over a file on ext4, without any server; reported
+# For each, what `check` says of the area before it is activated stands beside the outcome.
 # Exit status: 0 if each case came out as claimed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 runner=${SWAP_DIO_GUEST:?names no runner, see the head of $0}
 cases=("$@")
-[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 loop=1)
+[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 loop=1 ext4=5 file=1 loop-file=1)
 
-cargo build --quiet --release --features fuser --example swapfs
+cargo build --quiet --release --features fuser --example swapfs --example check
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cp "${CARGO_TARGET_DIR:-target}/release/examples/swapfs" "$folder/"
+cp "${CARGO_TARGET_DIR:-target}"/release/examples/{swapfs,check} "$folder/"
 
 # What runs in the guest: prints one line that begins with `outcome`.
 cat >"$folder/inside" <<'INSIDE'
@@ -51,15 +55,29 @@ case $case in
     answering) more=--answer-open ;;
     refused) mode=loop ;;
     loop) mode=loop more="--accept-risk loop-over-fuse" ;;
+    file) mode=loop more="--accept-risk loop-over-fuse,file-backed" ;;
 esac
-./swapfs format /dev/vdd --size 480M || exit 9
-./swapfs serve /dev/vdd /run/m --mode $mode $more >/run/out 2>/run/said &
+image=/dev/vdd server=
+if [ $case = ext4 ] || [ $case = file ] || [ $case = loop-file ]; then
+    mkdir -p /run/disk
+    mkfs.ext4 -q $image && mount $image /run/disk || exit 9
+    image=/run/disk/image
+fi
+if [ $case = ext4 ] || [ $case = loop-file ]; then
+    dd if=/dev/zero of=$image bs=1M count=480 2>/dev/null && sync -f $image && chmod 600 $image || exit 9
+    area=$image
+    [ $case = ext4 ] || area=$(losetup --direct-io=on -f --show $image) || exit 9
+    echo "area $area" >/run/out
+else
+./swapfs format $image --size 480M || exit 9
+./swapfs serve $image /run/m --mode $mode $more >/run/out 2>/run/said &
 server=$!
 for _ in $(seq 300); do
     grep -q '^ready' /run/out && break
     kill -0 $server 2>/dev/null || break
     sleep 0.1
 done
+fi
 if [ $case = refused ]; then
     grep -q ready /run/out && exit 9
     echo "outcome refused: $(cat /run/said)"
@@ -67,7 +85,12 @@ if [ $case = refused ]; then
 fi
 area=$(sed -n 's/^area //p' /run/out)
 [ -n "$area" ] || { cat /run/said; exit 9; }
-mkswap $area >/dev/null && swapon $area || exit 9
+mkswap $area >/dev/null || exit 9
+accept=
+if [ -n "$server" ] && [ $mode = bmap ]; then accept="--accept-risk blocks-stay,server-death"; fi
+./check --json --all $accept $area | sed -n 's/.*"bio":{"verdict":"\([a-z]*\)","reasons":\(.*\)},"file".*/verdict \1 \2/p' |
+    sed 's/{"code":"\([a-z-]*\)"[^}]*}/\1/g'
+swapon $area || exit 9
 free -m | sed -n 2p
 
 out() { sed -n 's/^pswpout //p' /proc/vmstat; }
@@ -111,16 +134,17 @@ for entry in "${cases[@]}"; do
         said=$("$runner" -m 256 -t 600 -s 1024 -d "$folder" "bash ./inside $case" 2>&1) || status=$?
         outcome=$(sed -n 's/^outcome //p' <<<"$said" | tail -n 1)
         case "$case $status $outcome" in
-            "bmap 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
+            "bmap 0 wrong=0 swapoff=0 " | "ext4 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
             "answering 0 wrong=0 swapoff="[1-9]*) verdict=pass ;;
             "refused 0 refused: "*"--mode loop"*"refused"*) verdict=pass ;;
             "demo 0 status=0 bmap wrong=0 loop wrong=0 ") verdict=pass ;;
-            "loop "*) verdict=seen ;;
+            "loop "* | "file "* | "loop-file "*) verdict=seen ;;
             *) verdict=FAIL failed=1 ;;
         esac
         [ "$status" != 124 ] || outcome="hung or too slow: stopped at the time limit"
         [ "$status" != 125 ] || outcome="the guest died"
-        printf '%s %s/%s %s: %s\n' "$case" "$run" "$runs" "$verdict" "$outcome"
+        judged=$(sed -n 's/^verdict //p' <<<"$said")
+        printf '%s %s/%s %s: %s%s\n' "$case" "$run" "$runs" "$verdict" "$outcome" "${judged:+; check said $judged}"
         [ "$verdict" = pass ] && [ -z "${VERBOSE:-}" ] || sed 's/^/    /' <<<"$said" | tail -n 25
     done
 done

@@ -14,6 +14,7 @@ use super::times::{Times, reopen_without_stamps};
 use crate::activation::{Activation, Profile};
 use crate::candidate::Kind;
 use crate::header::Area;
+use crate::linux::backing::Backing;
 use crate::linux::claims::Claims;
 use crate::linux::error::{ExamineError, fact, no_fact};
 use crate::linux::examine::examine;
@@ -62,10 +63,12 @@ impl Opened {
             Kind::RegularFile => {
                 let mut depends_on = depends_on;
                 if serving.consumer == Consumer::SameKernel {
-                    if !serving.below.contains(Override::FILE_BACKED) {
+                    let lifts = Override::FILE_BACKED.union(Override::GLOBAL_RECLAIM_EXCLUDED);
+                    let by = serving.below.intersection(lifts);
+                    if by.is_empty() {
                         return Err(Reason::Served(ServedFault::FileBacked).into());
                     }
-                    depends_on |= Override::FILE_BACKED;
+                    depends_on |= by;
                 }
                 let opened = Self::regular(path, &named, mount.as_ref(), way, page_size, serving, warnings)?;
                 Ok(Self { depends_on, ..opened })
@@ -193,7 +196,10 @@ fn judge(found: &Examination, way: Way, serving: &Serving) -> Result<(), OpenErr
     if let Some(why) = against(Class::Permanent).or_else(|| against(Class::Transient)) {
         return Err(why.into());
     }
-    if let Some(backing) = &found.backing {
+    // What another server makes of a write is not seen; who accepts a loop device over one has accepted that.
+    let is_served = |backing: &Backing| backing.filesystem == "fuse" || backing.filesystem.starts_with("fuse.");
+    let accepted = serving.below.contains(Override::LOOP_OVER_FUSE);
+    if let Some(backing) = found.backing.as_ref().filter(|backing| !(accepted && is_served(backing))) {
         // Under a loop device: what may not be looked at may be anything.
         let Some(file) = &backing.file else { return Err(Reason::PlacementUnknown.into()) };
         if let Some(why) = file.reasons().first() {

@@ -1,0 +1,49 @@
+//! The server of mode `loop` under the pressure that it serves: in the cgroup that is short of memory, it needs none.
+
+use rustix::process::Signal;
+
+use crate::daemon::{Daemon, LIMIT, LOOP, MIB, STEP, WORKING_SET, alone_for, number, program};
+use crate::machine::ready;
+use crate::pressure::Pressure;
+
+/// In full by `SWAP_DIO_ROUNDS`.
+#[test]
+fn in_the_same_cgroup_it_neither_faults_nor_allocates() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let rounds = number("SWAP_DIO_ROUNDS", 2);
+    let _alone = alone_for(STEP * 6 * u32::try_from(rounds).expect("rounds"));
+    let mut daemon = Daemon::start(&LOOP);
+    let area = daemon.swap_on();
+    let mut pressure = Pressure::new(program(), WORKING_SET, LIMIT * MIB).expect("a process in a cgroup");
+    pressure.join(daemon.child.id()).expect("the server in it too");
+    let before = major_faults(daemon.child.id());
+    let (mut verified, mut wrong) = (0, 0);
+    for round in 0..u32::try_from(rounds).expect("rounds") {
+        for (what, how) in [("fill", "sequential"), ("verify", "random"), ("fill", "random"), ("verify", "sequential")]
+        {
+            let outcome = pressure.order(what, round, how, STEP).expect("it comes to an end");
+            if what == "verify" {
+                (verified, wrong) = (verified + outcome.pages, wrong + outcome.wrong);
+            }
+        }
+    }
+    let faults = major_faults(daemon.child.id()) - before;
+    assert_eq!((verified, wrong, faults), (2 * rounds * WORKING_SET * 256, 0, 0), "verified, wrong, major faults");
+    drop(pressure);
+    area.deactivate().expect("swapoff");
+    daemon.signal(Signal::TERM);
+    let status = daemon.ended(STEP);
+    let said = daemon.said();
+    assert!(status.is_some_and(|status| status.success()), "{said}");
+    assert!(said.contains("mappings were served, with 0 allocations"), "{said}");
+    println!("{rounds} rounds, {verified} pages verified, {wrong} wrong, {faults} major faults; {said}");
+}
+
+/// Of a process since it began.
+fn major_faults(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("its facts");
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    fields.split_whitespace().nth(9).and_then(|field| field.parse().ok()).expect("a number")
+}
