@@ -7,6 +7,9 @@
 #[allow(dead_code)]
 #[path = "fuser/allocations.rs"]
 mod allocations;
+#[allow(dead_code)]
+#[path = "../examples/swapfs/cgroup.rs"]
+mod cgroup;
 #[path = "swap_file/change.rs"]
 mod change;
 #[path = "swap_file/device.rs"]
@@ -22,5 +25,10 @@ mod refuse;
 #[cfg(feature = "io-uring")]
 #[path = "swap_file/ring.rs"]
 mod ring;
+#[allow(dead_code)]
+#[path = "../examples/swapfs/say.rs"]
+mod say;
 #[path = "swap_file/serve.rs"]
 mod serve;
+#[path = "swap_file/soak.rs"]
+mod soak;

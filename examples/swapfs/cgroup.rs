@@ -52,6 +52,12 @@ impl Cgroup {
         fs::write(&file, bytes.to_string()).map_err(|error| at(&file, &error))
     }
 
+    /// The cgroup above, where its processes may go back to.
+    #[allow(dead_code)] // for tests that put themselves in
+    pub(crate) fn root(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Moves a process in; what it has already stays charged elsewhere.
     pub(crate) fn add(&self, process: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), process.to_string())
