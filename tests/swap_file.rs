@@ -7,6 +7,10 @@
 #[allow(dead_code)]
 #[path = "fuser/allocations.rs"]
 mod allocations;
+#[cfg(all(feature = "fuser", feature = "io-uring"))]
+#[allow(dead_code)]
+#[path = "swapfs/below.rs"]
+mod below;
 #[allow(dead_code)]
 #[path = "../examples/swapfs/cgroup.rs"]
 mod cgroup;
@@ -16,6 +20,9 @@ mod change;
 mod device;
 #[path = "swap_file/exact.rs"]
 mod exact;
+#[cfg(all(feature = "fuser", feature = "io-uring"))]
+#[path = "swap_file/injected.rs"]
+mod injected;
 #[allow(dead_code)]
 mod machine;
 #[path = "swap_file/pages.rs"]

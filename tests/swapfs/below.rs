@@ -28,6 +28,13 @@ pub(crate) struct Faults {
     pub(crate) read: AtomicU64,
     /// So many writes fail.
     pub(crate) writes: AtomicU32,
+    /// One request in so many fails; 0: none.
+    pub(crate) every: AtomicU32,
+    /// Milliseconds that each request takes.
+    pub(crate) delay: AtomicU64,
+    /// So many writes are done in part.
+    pub(crate) short: AtomicU32,
+    served: AtomicU32,
     /// Requests that failed.
     pub(crate) failed: AtomicU32,
     /// Where the last write began.
@@ -50,6 +57,10 @@ impl Below {
         let faults = Arc::new(Faults {
             read: AtomicU64::new(NOWHERE),
             writes: AtomicU32::new(0),
+            every: AtomicU32::new(0),
+            delay: AtomicU64::new(0),
+            short: AtomicU32::new(0),
+            served: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             written: AtomicU64::new(0),
         });
@@ -62,7 +73,7 @@ impl Below {
         let data = std::ffi::CString::new(data).expect("no zero");
         mount("below", &target, "fuse.below", MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str()).expect("mount");
         let mut config = Config::default();
-        config.n_threads = Some(2);
+        config.n_threads = Some(8);
         let served = Served { file, size, faults: Arc::clone(&faults) };
         let session = Session::from_fd(served, channel, SessionACL::Owner, config).expect("a session");
         let session = Some(session.spawn().expect("a thread"));
@@ -114,6 +125,16 @@ impl Served {
         }
     }
 
+    /// Takes its time, and says whether it is a request that fails.
+    fn comes(&self) -> bool {
+        let delay = self.faults.delay.load(SeqCst);
+        if delay > 0 {
+            std::thread::sleep(Duration::from_millis(delay));
+        }
+        let every = self.faults.every.load(SeqCst);
+        every > 0 && self.faults.served.fetch_add(1, SeqCst) % every == every - 1
+    }
+
     fn fails(&self, does: bool) -> bool {
         if does {
             self.faults.failed.fetch_add(1, SeqCst);
@@ -151,7 +172,8 @@ impl Filesystem for Served {
         reply: ReplyData,
     ) {
         let (size, bad) = (u64::from(size).min(self.size.saturating_sub(offset)), self.faults.read.load(SeqCst));
-        if self.fails(bad != NOWHERE && (offset..offset + size).contains(&bad)) {
+        let fails = self.comes();
+        if self.fails(fails || bad != NOWHERE && (offset..offset + size).contains(&bad)) {
             return reply.error(Errno::EIO);
         }
         let mut buffer = vec![0; usize::try_from(size).expect("a request")];
@@ -174,9 +196,12 @@ impl Filesystem for Served {
         reply: ReplyWrite,
     ) {
         let one_less = |left: u32| left.checked_sub(1);
-        if self.fails(self.faults.writes.fetch_update(SeqCst, SeqCst, one_less).is_ok()) {
+        let fails = self.comes();
+        if self.fails(fails || self.faults.writes.fetch_update(SeqCst, SeqCst, one_less).is_ok()) {
             return reply.error(Errno::EIO);
         }
+        let is_short = self.faults.short.fetch_update(SeqCst, SeqCst, one_less).is_ok();
+        let data = if self.fails(is_short) { &data[..data.len() / 2] } else { data };
         self.faults.written.store(offset, SeqCst);
         match self.file.write_all_at(data, offset) {
             Ok(()) => reply.written(u32::try_from(data.len()).expect("a request")),
