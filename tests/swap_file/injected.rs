@@ -1,5 +1,8 @@
-//! A device below that is slow, that fails now and then, that does half of a write: the queue stays as long as it was, each
-//! request ends as it went, and nothing wrong is read later.
+//! A device below that is slow, that fails now and then: the queue stays as long as it was, each request ends as it went,
+//! and nothing wrong is read later.
+//!
+//! Half a write is tested on a device that shrinks: a loop device takes half of one for a whole (Linux 6.18,
+//! `drivers/block/loop.c:lo_complete_rq`), which nobody above it can see.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -129,21 +132,4 @@ fn one_request_in_a_thousand_fails_and_no_other() {
     // 10,240 requests, the repeated ones and the kernel's own aside.
     assert!((9..=11).contains(&failures), "{failures} failures");
     assert_eq!(u32::try_from(failures), Ok(fragile.below.faults.failed.load(SeqCst)), "each was told");
-}
-
-#[test]
-fn half_a_write_is_none() {
-    let Some(fragile) = Fragile::new() else { return };
-    let file = fragile.serve();
-    assert!(is_done(&write(&file, 0, &marked(0, 8, 1)).expect("a ticket")));
-    fragile.below.faults.short.store(1, SeqCst);
-    let ended = write(&file, 0, &marked(0, 8, 2)).expect("a ticket");
-    // The loop device makes an error of it.
-    assert_eq!(failed(ended.outcome()), 5, "EIO");
-    assert_eq!(fragile.below.faults.failed.load(SeqCst), 1);
-    // Written again, it is whole.
-    assert!(is_done(&write(&file, 0, &marked(0, 8, 3)).expect("a ticket")));
-    let mut memory = blank(8);
-    assert!(is_done(&read(&file, 0, &mut memory).expect("a ticket")));
-    assert!(memory.iter().zip(0..).all(|(page, index)| page.0 == marked_page(index, 3).0));
 }

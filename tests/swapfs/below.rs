@@ -32,8 +32,6 @@ pub(crate) struct Faults {
     pub(crate) every: AtomicU32,
     /// Milliseconds that each request takes.
     pub(crate) delay: AtomicU64,
-    /// So many writes are done in part.
-    pub(crate) short: AtomicU32,
     served: AtomicU32,
     /// Requests that failed.
     pub(crate) failed: AtomicU32,
@@ -59,7 +57,6 @@ impl Below {
             writes: AtomicU32::new(0),
             every: AtomicU32::new(0),
             delay: AtomicU64::new(0),
-            short: AtomicU32::new(0),
             served: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             written: AtomicU64::new(0),
@@ -200,8 +197,6 @@ impl Filesystem for Served {
         if self.fails(fails || self.faults.writes.fetch_update(SeqCst, SeqCst, one_less).is_ok()) {
             return reply.error(Errno::EIO);
         }
-        let is_short = self.faults.short.fetch_update(SeqCst, SeqCst, one_less).is_ok();
-        let data = if self.fails(is_short) { &data[..data.len() / 2] } else { data };
         self.faults.written.store(offset, SeqCst);
         match self.file.write_all_at(data, offset) {
             Ok(()) => reply.written(u32::try_from(data.len()).expect("a request")),
