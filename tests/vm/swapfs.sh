@@ -41,7 +41,7 @@ mkdir -p /run/m
 if [ $case = demo ]; then
     mkdir -p /run/cgroup
     mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /run/cgroup
-    grep -h memory /sys/fs/cgroup/cgroup.controllers /run/cgroup/cgroup.controllers 2>/dev/null || exit 9
+    cat /sys/fs/cgroup/cgroup.controllers /run/cgroup/cgroup.controllers 2>/dev/null | grep memory || exit 9
     # /dev/vdd is no tmpfs, and takes ext4.
     mkfs.ext4 -q /dev/vdd && mount /dev/vdd /run/m || exit 9
     ./swapfs demo --working-set 96 --limit 32 --folder /run/m >/run/out 2>&1
