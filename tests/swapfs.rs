@@ -27,6 +27,8 @@ mod hostile;
 mod image;
 #[allow(dead_code)]
 mod machine;
+#[path = "swapfs/naive.rs"]
+mod naive;
 #[allow(dead_code)]
 #[path = "../examples/swapfs/pressure.rs"]
 mod pressure;
