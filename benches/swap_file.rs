@@ -1,5 +1,5 @@
-//! `cargo bench --features io-uring --bench swap_file`: the engine beside a bare loop of direct I/O of the same size and
-//! depth, on one file, in turns: no policy, no ticket, no check, no look at the file.
+//! `cargo bench --features io-uring --bench swap_file`: the engine beside a bare loop of direct I/O of the same size
+//! and depth, on one file, in turns: no policy, no ticket, no check, no look at the file.
 //!
 //! The file lies in the folder of the environment variable `SWAP_FILE_BENCH`, or else in /var/tmp; its disk decides how
 //! much of a request is left to compare. Only the ratios mean something.
@@ -64,8 +64,8 @@ fn main() {
     }
 }
 
-/// Runs both in turns, either first every other time, and prints how often the time of the second's median turn fits into
-/// the first's.
+/// Runs both in turns, either first every other time, and prints how often the time of the second's median turn fits
+/// into the first's.
 fn print_ratio(title: &str, turns: usize, mut bare: impl FnMut(), mut engine: impl FnMut()) {
     let timed = |work: &mut dyn FnMut()| {
         let start = Instant::now();

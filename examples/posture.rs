@@ -24,8 +24,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 ///
 /// A server of swap must never wait for memory that only its own I/O can free. So its memory is locked, its buffers and
 /// stacks are there beforehand, the OOM killer spares it, each of its threads is IO_FLUSHER, no cgroup throttles it, no
-/// crash dumps it and no log holds it up. Each step is "held", "missing", or "cannot tell": what /proc does not show this
-/// user is never taken for held.
+/// crash dumps it and no log holds it up. Each step is "held", "missing", or "cannot tell": what /proc does not show
+/// this user is never taken for held.
 ///
 /// Without a PID it takes the posture itself, as a server does in main, starts one worker that checks itself, and
 /// reports what was granted. Of a PID it reads /proc only; nothing is changed there.
@@ -106,7 +106,8 @@ fn run(arguments: &Arguments, accepted: &[Step]) -> Result<ExitCode> {
     Ok(ExitCode::from(if all_seen { u8::from(!all_hold) } else { 2 }))
 }
 
-/// Takes the posture as a server does: first, in main; then each worker checks itself. `tell` is called while they live.
+/// Takes the posture as a server does: first, in main; then each worker checks itself. `tell` is called while they
+/// live.
 fn taken(accepted: &[Step], tell: impl FnOnce(&Report) -> io::Result<()>) -> Result<()> {
     let stack = Bytes::new(128 << 10);
     let asked = accepted.iter().fold(Posture::new().pool(8, 128 << 10).stack(stack), |asked, step| asked.accept(*step));

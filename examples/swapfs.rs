@@ -6,8 +6,8 @@
 //! swapfs serve IMAGE DIR [--size BYTES] --mode bmap|loop         mounts it and prints `ready`; then mkswap, swapon
 //! ```
 //!
-//! A filesystem with one file, `swapfile`. In mode `bmap` the kernel asks once where its blocks lie and then swaps to the
-//! device: no page comes here, and the program may even die. In mode `loop` every page does, which hangs a machine
+//! A filesystem with one file, `swapfile`. In mode `bmap` the kernel asks once where its blocks lie and then swaps to
+//! the device: no page comes here, and the program may even die. In mode `loop` every page does, which hangs a machine
 //! that is short of memory as a whole; so it is refused unless the risk is accepted by name.
 
 #[path = "swapfs/allocations.rs"]
@@ -103,9 +103,9 @@ enum Command {
         mode: Mode,
         /// Risks that are accepted, by name
         ///
-        /// loop-over-fuse: every page goes through a loop device and FUSE, whose kernel side allocates without a reserve;
-        /// under global memory pressure the machine hangs, whatever the program does. file-backed: the image is a file, so
-        /// that swap and the server's direct I/O share a pool of the filesystem below.
+        /// loop-over-fuse: every page goes through a loop device and FUSE, whose kernel side allocates without a
+        /// reserve; under global memory pressure the machine hangs, whatever the program does. file-backed: the image
+        /// is a file, so that swap and the server's direct I/O share a pool of the filesystem below.
         #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = risks())]
         accept_risk: Vec<String>,
         /// Answer OPEN, and let names and attributes expire, as most servers do: then swapoff by path fails once this
@@ -115,8 +115,8 @@ enum Command {
     },
     /// Do all of it in a temporary folder, under memory pressure in a memory cgroup, and print what was measured
     ///
-    /// ^C undoes everything. After kill -9: swapoff what /proc/swaps shows of /var/tmp/swapfs-demo-… or of its loop device,
-    /// umount the folder, remove it, and rmdir the cgroup swapfs-….
+    /// ^C undoes everything. After kill -9: swapoff what /proc/swaps shows of /var/tmp/swapfs-demo-… or of its loop
+    /// device, umount the folder, remove it, and rmdir the cgroup swapfs-….
     Demo(demo::Options),
     /// The process under pressure, for `demo`: obeys lines on its input
     #[command(hide = true)]

@@ -1,4 +1,5 @@
-//! FUSE as a server speaks it, from whichever library: the words, the answer to `BMAP`, what pins a file and until when.
+//! FUSE as a server speaks it, from whichever library: the words, the answer to `BMAP`, what pins a file and until
+//! when.
 //!
 //! The only way to swap on FUSE in Linux is a `fuseblk` mount whose server answers `BMAP`: swapon asks for every block
 //! once, then swaps to the device, and the server sees neither a swap flag nor a page. So all that it can do for its
@@ -40,8 +41,8 @@
 //! `forget_lookups` stands for the server's count of lookups: [`Pin::forgotten`] is for the last. This crate's tests
 //! compile fuser's; the others were compiled by hand.
 //!
-//! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`; the sequence of requests was
-//! observed on 6.18.
+//! Source: Linux v6.18, `fs/fuse/file.c:fuse_bmap`, `mm/page_io.c:generic_swapfile_activate`; the sequence of requests
+//! was observed on 6.18.
 #![cfg_attr(all(feature = "fuser", target_os = "linux"), doc = include_str!("fuse/fuser.md"))]
 #![doc = include_str!("fuse/libraries.md")]
 

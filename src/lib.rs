@@ -56,8 +56,8 @@
 //!
 //! # Scope
 //!
-//! It decides and explains. It does not activate swap, or fall back to buffered I/O (which would allocate). The I/O itself
-//! is done by `linux::swap_file` alone, for servers whose swap belongs to another kernel.
+//! It decides and explains. It does not activate swap, or fall back to buffered I/O (which would allocate). The I/O
+//! itself is done by `linux::swap_file` alone, for servers whose swap belongs to another kernel.
 //!
 //! | question | module |
 //! | --- | --- |

@@ -3,7 +3,8 @@
 //! [`examine`] asks everything that a check without side effects may ask: it opens for reading only, writes
 //! nothing, activates nothing, and needs no privilege beyond reading the file. Each source has a file of its own.
 //!
-//! [`prepare`](fn@prepare) and [`convert`] write a new file that passes, or an old one in place. [`swap_file`] serves one.
+//! [`prepare`](fn@prepare) and [`convert`] write a new file that passes, or an old one in place. [`swap_file`] serves
+//! one.
 //!
 //! [`Tree`] follows what an area stands on, down to the disks; the core's [`topology`](crate::topology) judges that.
 //!

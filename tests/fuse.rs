@@ -57,7 +57,8 @@ fn a_block_is_told_where_it_is_one_run_in_whole_blocks() {
 }
 
 proptest! {
-    /// Whatever is asked of whatever extent: never `ENOSYS`, never block 0, and a block that is told lies in the extent.
+    /// Whatever is asked of whatever extent: never `ENOSYS`, never block 0, and a block that is told lies in the
+    /// extent.
     #[test]
     fn no_answer_is_wrong(logical: u64, physical: u64, length: u64, block_size: u32, index: u64, small: bool) {
         let cut = |value: u64| if small { value % (1 << 20) } else { value };

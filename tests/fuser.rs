@@ -1,4 +1,5 @@
-//! The guard around a fuser filesystem: without root by raw FUSE over a socket, with root by a real mount and swapon(2).
+//! The guard around a fuser filesystem: without root by raw FUSE over a socket, with root by a real mount and
+//! swapon(2).
 #![cfg(all(feature = "fuser", target_os = "linux"))]
 
 #[path = "fuser/allocations.rs"]

@@ -299,7 +299,8 @@ fn a_tree_is_judged_branch_by_branch() {
 
 #[test]
 fn ublk_flags_over_every_bit() {
-    // What the driver sets by itself, what is harmless, recovery: admitted. Every other bit refuses, alone and in pairs.
+    // What the driver sets by itself, what is harmless, recovery: admitted. Every other bit refuses, alone and in
+    // pairs.
     let admitted = UblkFeatures::URING_CMD_COMP_IN_TASK
         | UblkFeatures::CMD_IOCTL_ENCODE
         | UblkFeatures::USER_RECOVERY

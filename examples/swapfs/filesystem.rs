@@ -2,7 +2,8 @@
 //!
 //! With the default [`Habits`] it can die while its file is swapped to: `OPEN` is answered with `ENOSYS`, after which
 //! the kernel opens files without asking, and what was told of names and attributes does not expire. So swapoff(2) by
-//! path needs no answer of anybody. Nobody tells then that it happened: the first ordinary write does, see `connection`.
+//! path needs no answer of anybody. Nobody tells then that it happened: the first ordinary write does, see
+//! `connection`.
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,8 +1,8 @@
 //! The place that holds the filesystem: a block device or a regular file, opened so that nobody else has it.
 //!
-//! Two locks: flock(2) on the node or file, and on the file below a loop device, held as long as the [`Image`] lives, so
-//! that of two swapfs one is refused; and, for a device, whether an exclusive open passes, which it does not while anything
-//! is mounted from it, swaps to it or was built upon it.
+//! Two locks: flock(2) on the node or file, and on the file below a loop device, held as long as the [`Image`] lives,
+//! so that of two swapfs one is refused; and, for a device, whether an exclusive open passes, which it does not while
+//! anything is mounted from it, swaps to it or was built upon it.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -147,7 +147,8 @@ impl Image {
     /// What lies there already, in words; `None` where only zeros do.
     ///
     /// Of a file everything counts, of a device the first and the last MiB: there filesystems, volumes and partition
-    /// tables have their marks, and a mark that is not known is still not zeros. A long file of zeros is read to its end.
+    /// tables have their marks, and a mark that is not known is still not zeros. A long file of zeros is read to its
+    /// end.
     pub(crate) fn content(&self) -> io::Result<Option<String>> {
         if !self.is_device {
             match seek(&self.file, SeekFrom::Data(0)) {
@@ -182,8 +183,8 @@ impl Image {
         Ok(bytes)
     }
 
-    /// Writes an image. The superblock is destroyed first and written last: half an image is none, and of a file that was
-    /// made for it nothing is left.
+    /// Writes an image. The superblock is destroyed first and written last: half an image is none, and of a file that
+    /// was made for it nothing is left.
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), ImageError> {
         let written = self
             .check_room(layout)

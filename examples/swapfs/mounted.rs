@@ -164,7 +164,8 @@ impl Mounted {
             if area::is_active(&self.area)? {
                 return Err(active(&self.area).into());
             }
-            // The loop device goes with its last user, which may be a swapon that came just now: then umount is refused.
+            // The loop device goes with its last user, which may be a swapon that came just now: then umount is
+            // refused.
             self.over = None;
         }
         // Swap has the detached mount, so that the kernel finds this one idle and has no name in /proc/swaps for it.
@@ -191,8 +192,8 @@ impl Mounted {
     }
 
     /// Whether a filesystem that is still in use is used by swap. Over a loop device it is not, which was asked by its
-    /// name. Else it gets a place again, to be asked, and for swapoff to have a path: to mount its device once more is to
-    /// mount the same filesystem, and the channel of the second mount is never used.
+    /// name. Else it gets a place again, to be asked, and for swapoff to have a path: to mount its device once more is
+    /// to mount the same filesystem, and the channel of the second mount is never used.
     fn look_for_swap(&mut self) -> Result<()> {
         if self.mode == Mode::Loop {
             return Ok(());
@@ -207,8 +208,8 @@ impl Mounted {
         Ok(self.mount.unmount()?)
     }
 
-    /// Whether the last request was the last of an unmount. With `umount -f` it is not: the connection is aborted, and what
-    /// is mounted answers nothing any more.
+    /// Whether the last request was the last of an unmount. With `umount -f` it is not: the connection is aborted, and
+    /// what is mounted answers nothing any more.
     ///
     /// # Errors
     /// What to run now.

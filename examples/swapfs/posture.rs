@@ -21,8 +21,8 @@ impl Taken {
         Ok((Self(applied), pool))
     }
 
-    /// Says what does not hold, a line each. Whoever accepted a loop device over FUSE has accepted a hang in any case, so
-    /// that nothing is refused here.
+    /// Says what does not hold, a line each. Whoever accepted a loop device over FUSE has accepted a hang in any case,
+    /// so that nothing is refused here.
     pub(crate) fn tell(&self) -> Result<()> {
         for found in self.0.report()?.findings() {
             let why = match found.holding {

@@ -1,5 +1,5 @@
-//! Lines to whoever watches. Nobody may: a terminal that was closed must not end a server while swap is on, as a panic of
-//! `eprintln` would.
+//! Lines to whoever watches. Nobody may: a terminal that was closed must not end a server while swap is on, as a panic
+//! of `eprintln` would.
 
 use std::fmt::Display;
 use std::io::{Write, stderr};

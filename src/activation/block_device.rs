@@ -17,8 +17,9 @@ impl<S: Store> Activation<S> {
     /// Each listed entry costs one usable page, a duplicate as well.
     ///
     /// # Errors
-    /// [`Reason::OtherBacking`] for the area of a file. Then in the kernel's order: an entry that is the header page or past the last ([`Reason::BadPageOutside`]), no
-    /// usable page left; then more entries than pages, where the kernel's 32-bit count wraps; memory for one extent.
+    /// [`Reason::OtherBacking`] for the area of a file. Then in the kernel's order: an entry that is the header page or
+    /// past the last ([`Reason::BadPageOutside`]), no usable page left; then more entries than pages, where the
+    /// kernel's 32-bit count wraps; memory for one extent.
     pub fn block_device(area: &Area, store: S) -> Result<S::Proof, Reason> {
         if area.backing() != Backing::BlockDevice {
             return Err(Reason::OtherBacking);

@@ -1,9 +1,10 @@
 //! The file model: swap page n is file page n, and every write must be an overwrite in place, by one I/O.
 //!
-//! Written extents only: a write to an unwritten one runs a transaction at completion, and a read of it gives
-//! zeros. The place on the device may be unknown; where it is known, a page of the file must be a page of the device,
-//! and a page that lies across two extents must be one run there, or it takes more than one I/O. Nothing is trimmed. Every whole page of the file is judged, also past what the
-//! header claims, so that this profile never admits what iomap refuses.
+//! Written extents only: a write to an unwritten one runs a transaction at completion, and a read of it gives zeros.
+//! The place on the device may be unknown; where it is known, a page of the file must be a page of the device, and a
+//! page that lies across two extents must be one run there, or it takes more than one I/O. Nothing is trimmed. Every
+//! whole page of the file is judged, also past what the header claims, so that this profile never admits what iomap
+//! refuses.
 //!
 //! Source: the requirements in Linux v6.18 `fs/iomap/direct-io.c:iomap_dio_bio_iter` (unwritten, shared, holes) and
 //! D. Chinner on linux-xfs, 2021-09-25 to 27: no transaction at submission or completion, one I/O per page.

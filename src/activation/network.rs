@@ -17,7 +17,8 @@ impl<S: Store> Activation<S> {
     /// Activates a file of a network filesystem that has `allocated` sectors (`i_blocks`).
     ///
     /// # Errors
-    /// [`Reason::OtherBacking`] for the area of a device; [`Reason::Underallocated`] when they are fewer bytes than the file is long; memory for one extent.
+    /// [`Reason::OtherBacking`] for the area of a device; [`Reason::Underallocated`] when they are fewer bytes than the
+    /// file is long; memory for one extent.
     pub fn network(area: &Area, allocated: Sectors, store: S) -> Result<S::Proof, Reason> {
         if area.backing() != Backing::RegularFile {
             return Err(Reason::OtherBacking);

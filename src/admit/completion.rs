@@ -9,8 +9,9 @@ use crate::unit::Bytes;
 /// `EIOCBQUEUED`: the request will end later. Never seen by user space.
 pub const EIOCBQUEUED: i64 = 529;
 
-/// What became of a request. Only a ticket that ended or was queued gives one; or [`OpsAsRw`](crate::swap_ops::OpsAsRw),
-/// which says of each that it was queued, since its end is told to the folios alone.
+/// What became of a request. Only a ticket that ended or was queued gives one; or
+/// [`OpsAsRw`](crate::swap_ops::OpsAsRw), which says of each that it was queued, since its end is told to the folios
+/// alone.
 ///
 /// ```compile_fail,E0451
 /// let forged = swap_dio::admit::Completion { outcome: swap_dio::admit::Outcome::Queued };

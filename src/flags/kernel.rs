@@ -44,8 +44,8 @@ impl Kernel {
     /// Reads a word of `ki_flags`.
     ///
     /// # Errors
-    /// [`FlagFault::Unknown`] with the bits that this kernel gives to no flag. Among them is bit 5, which `RWF_NOAPPEND`
-    /// leaves there without a name of its own: no kiocb of swap comes from such a call.
+    /// [`FlagFault::Unknown`] with the bits that this kernel gives to no flag. Among them is bit 5, which
+    /// `RWF_NOAPPEND` leaves there without a name of its own: no kiocb of swap comes from such a call.
     pub fn iocb(&self, word: u32) -> Result<Iocb, Reason> {
         read("ki_flags", self.iocb, word)
     }

@@ -184,7 +184,8 @@ impl Opf {
     /// Joins an operation and its flags.
     ///
     /// # Errors
-    /// [`FlagFault::UnnamedReq`] for bits of no flag, [`FlagFault::SwapMark`] for the swap mark on anything but a write.
+    /// [`FlagFault::UnnamedReq`] for bits of no flag, [`FlagFault::SwapMark`] for the swap mark on anything but a
+    /// write.
     pub const fn new(op: ReqOp, flags: Req) -> Result<Self, Reason> {
         let unknown = flags.bits() & !Req::all().bits();
         if unknown != 0 {

@@ -47,13 +47,14 @@ impl Question {
     /// Answers by the extent that covers the first byte asked for, which `extent` looks up.
     ///
     /// A block is told only where it is one run of the device, in whole blocks, and nobody else's: written or
-    /// allocated, on the device that is mounted ([`DeviceId::MAIN`]), not shared, not compressed, not encrypted. Whatever
-    /// else the extent says makes a hole of it, so that swapon refuses the file.
+    /// allocated, on the device that is mounted ([`DeviceId::MAIN`]), not shared, not compressed, not encrypted.
+    /// Whatever else the extent says makes a hole of it, so that swapon refuses the file.
     pub fn answer(&self, extent: impl FnOnce(Bytes) -> Option<FileExtent>) -> Answer {
         let (Some(range), Some(block)) = (self.range(), self.block) else { return Answer::Refused(Errno::EINVAL) };
         let Some(extent) = extent(range.offset) else { return Answer::Hole };
         match place(&extent, range) {
-            // A block of the mount that is smaller than a block of the filesystem is still one; a larger one may be none.
+            // A block of the mount that is smaller than a block of the filesystem is still one; a larger one may be
+            // none.
             Some(at) if at.is_aligned(block) => match at.get() >> block.shift() {
                 0 => Answer::Hole,
                 number => Answer::Block(number),
@@ -93,8 +94,8 @@ fn place(extent: &FileExtent, range: ByteRange) -> Option<Bytes> {
 
 /// Checks that a file states the block size of its mount, or none: the rule that holds on every kernel.
 ///
-/// At least up to Linux 6.12 swapon counts in the file's block size and asks in the mount's: with two sizes it swaps to places
-/// that nobody named.
+/// At least up to Linux 6.12 swapon counts in the file's block size and asks in the mount's: with two sizes it swaps to
+/// places that nobody named.
 ///
 /// # Errors
 /// [`Reason::BlockSizes`] with both.

@@ -6,8 +6,8 @@
 //! anew: swapon may come while somebody else's look still holds the file.
 //!
 //! A server that answers `OPEN` with `ENOSYS`, so that swapoff works after its death, hears of no handle at all: its
-//! file is held from the first `BMAP` until the kernel forgets the inode (`FORGET`), or sends what it would not send for
-//! an active area ([`NotActive`]): mkswap(8) after swapoff does.
+//! file is held from the first `BMAP` until the kernel forgets the inode (`FORGET`), or sends what it would not send
+//! for an active area ([`NotActive`]): mkswap(8) after swapoff does.
 //!
 //! Source: observed on Linux 6.18; `fs/fuse/file.c:fuse_open`, `fuse_bmap`, `fuse_release_common`.
 
@@ -52,19 +52,19 @@ impl Handle {
 }
 
 /// Proof that a file is no active area, until the request that proves it is answered: a request that the kernel sends
-/// with the inode's lock held, after it has looked whether the file is one. swapon holds that lock from before its first
-/// `BMAP` until the file is marked, so that neither can be on its way meanwhile.
+/// with the inode's lock held, after it has looked whether the file is one. swapon holds that lock from before its
+/// first `BMAP` until the file is marked, so that neither can be on its way meanwhile.
 ///
-/// Only for requests of the connection that was asked `BMAP`, and for a file whose generation the server does not change.
-/// No proof are `FALLOCATE` and `COPY_FILE_RANGE`, which are looked at without the lock, and a `SETATTR` to more than
-/// nothing, which may be growth to the kernel.
+/// Only for requests of the connection that was asked `BMAP`, and for a file whose generation the server does not
+/// change. No proof are `FALLOCATE` and `COPY_FILE_RANGE`, which are looked at without the lock, and a `SETATTR` to
+/// more than nothing, which may be growth to the kernel.
 #[derive(Debug)]
 #[must_use = "what it proves ends with the answer to the request"]
 pub struct NotActive(());
 
 impl NotActive {
-    /// By a `WRITE`, unless it comes from the page cache (`FUSE_WRITE_CACHE`), or may have been submitted long ago: with
-    /// `FUSE_ASYNC_DIO` on the connection, direct I/O outlives the lock.
+    /// By a `WRITE`, unless it comes from the page cache (`FUSE_WRITE_CACHE`), or may have been submitted long ago:
+    /// with `FUSE_ASYNC_DIO` on the connection, direct I/O outlives the lock.
     ///
     /// Source: Linux v6.1 to v6.18, `fs/fuse/file.c:fuse_cache_write_iter`, `fuse_direct_write_iter`, `fuse_direct_IO`;
     /// `fs/read_write.c:generic_write_checks`.

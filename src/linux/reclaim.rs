@@ -34,8 +34,8 @@
 //! IO_FLUSHER gives no reserves: an allocation may still fail or wait, only not for I/O.
 //!
 //! Locking needs CAP_IPC_LOCK, or a limit above all that will ever be mapped, thread stacks among it: with the
-//! capability dropped and a limit left, a later thread cannot be made. Give threads small stacks. glibc reserves 64 MiB or more for
-//! each thread that allocates, which counts in full: `MALLOC_ARENA_MAX=1` spares it.
+//! capability dropped and a limit left, a later thread cannot be made. Give threads small stacks. glibc reserves 64 MiB
+//! or more for each thread that allocates, which counts in full: `MALLOC_ARENA_MAX=1` spares it.
 //!
 //! Source: Linux v6.18, `kernel/sys.c` (`PR_SET_IO_FLUSHER`), `mm/mlock.c` (`MCL_FUTURE` is inherited by no child),
 //! `mm/oom_kill.c`; the order is that of iscsid, multipathd, dmeventd, nbd-client and ublksrv.

@@ -1,8 +1,8 @@
 //! Who holds the extents of a btrfs file, as kernels before the fix of 2025 ask: by the extent tree alone.
 //!
 //! Those take an extent for shared that only used to be: its item must have one reference, from this inode of this
-//! subvolume at this offset, or swapon says copy-on-write. A snapshot that outlived its source, or a clone that is gone,
-//! leaves other items behind. It needs `CAP_SYS_ADMIN`.
+//! subvolume at this offset, or swapon says copy-on-write. A snapshot that outlived its source, or a clone that is
+//! gone, leaves other items behind. It needs `CAP_SYS_ADMIN`.
 //!
 //! Source: Linux v6.1, `fs/btrfs/extent-tree.c:btrfs_cross_ref_exist`, called strictly by
 //! `fs/btrfs/inode.c:btrfs_swap_activate`; commit 03018e5d8508 of 2025 took it out, also of stable trees.

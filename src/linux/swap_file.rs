@@ -3,8 +3,8 @@
 //!
 //! [`SwapFile::open`] examines a path, refuses what would run a transaction or wait for memory, opens the rest with
 //! `O_DIRECT`, holds it still as far as that can be ([`Hold`]), and notes what it is like. The value is the proof. A
-//! [`Request`] becomes a [`Ticket`] by [`SwapFile::admit`]; a ticket is the only way to an I/O, which is done in full or
-//! has failed as a whole: `EAGAIN`, `ENOTBLK`, a short count and 0 are errors, and nothing is ever repeated or done
+//! [`Request`] becomes a [`Ticket`] by [`SwapFile::admit`]; a ticket is the only way to an I/O, which is done in full
+//! or has failed as a whole: `EAGAIN`, `ENOTBLK`, a short count and 0 are errors, and nothing is ever repeated or done
 //! through the page cache.
 //!
 //! | engine | one request | at once |
@@ -12,22 +12,24 @@
 //! | [`SwapFile::read`], [`SwapFile::write`] | up to 32 pages in pieces that lie anywhere: preadv2, pwritev2 | one a thread |
 //! | `Ring` (feature `io-uring`) | up to 32 pages in one registered buffer | up to 128 |
 //!
-//! On the way of a request: no allocation, no log, no lock but the atomics of the [`Policy`]; no page fault if the memory is
-//! locked (`reclaim::Pool`, the ring's buffers, or `mlockall`). Over a raw device that this kernel swaps to, a request has at
-//! most 4 pages, unless more was accepted by name: for more the kernel allocates the list of pages (`__blkdev_direct_IO_simple`).
+//! On the way of a request: no allocation, no log, no lock but the atomics of the [`Policy`]; no page fault if the
+//! memory is locked (`reclaim::Pool`, the ring's buffers, or `mlockall`). Over a raw device that this kernel swaps to,
+//! a request has at most 4 pages, unless more was accepted by name: for more the kernel allocates the list of pages
+//! (`__blkdev_direct_IO_simple`).
 //!
 //! # Whose swap
 //!
-//! [`Consumer::OtherKernel`]: a guest's disk, a remote host's. That kernel runs mkswap and reads its header through us, so
-//! page 0 is served like any other ([`Policy::serving_header`]) and what it holds is not examined. The same holds for
-//! [`Consumer::SameKernel`], behind ublk, NBD or a loop device; there a file is refused, unless by name ([`Override`]), and so is
-//! whatever the [topology](crate::topology) refuses.
+//! [`Consumer::OtherKernel`]: a guest's disk, a remote host's. That kernel runs mkswap and reads its header through us,
+//! so page 0 is served like any other ([`Policy::serving_header`]) and what it holds is not examined. The same holds
+//! for
+//! [`Consumer::SameKernel`], behind ublk, NBD or a loop device; there a file is refused, unless by name ([`Override`]),
+//! and so is whatever the [topology](crate::topology) refuses.
 //!
 //! # Looking again
 //!
-//! [`SwapFile::revalidate`] compares size, attributes and extents with what they were. A change stops the service: every
-//! later request is refused with [`RequestFault::MappingMoved`], and [`SwapFile::stopped`] says why. What was written
-//! before is where it was written; nothing is undone. A file that grew is served on, as swapon does.
+//! [`SwapFile::revalidate`] compares size, attributes and extents with what they were. A change stops the service:
+//! every later request is refused with [`RequestFault::MappingMoved`], and [`SwapFile::stopped`] says why. What was
+//! written before is where it was written; nothing is undone. A file that grew is served on, as swapon does.
 //!
 //! # What is promised, and on what ground
 //!
@@ -190,7 +192,8 @@ impl SwapFile {
         self.times
     }
 
-    /// What was accepted by name of what it stands on, and without which it would not be served: to be printed wherever it is.
+    /// What was accepted by name of what it stands on, and without which it would not be served: to be printed wherever
+    /// it is.
     pub const fn depends_on(&self) -> Override {
         self.depends_on
     }

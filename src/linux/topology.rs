@@ -172,8 +172,8 @@ impl Topology {
         self.links.iter().copied().zip(self.names.iter().map(String::as_str))
     }
 
-    /// Whether a loop device, its own or one further down with no server and no other file between, stands on a file of a
-    /// filesystem of this kernel.
+    /// Whether a loop device, its own or one further down with no server and no other file between, stands on a file of
+    /// a filesystem of this kernel.
     pub(super) fn is_over_a_loop_file(&self) -> bool {
         let is_device = |layer| {
             matches!(

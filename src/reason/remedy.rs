@@ -1,5 +1,5 @@
-//! What a person can type next. `FILE` stands for the path: whoever prints a remedy puts it in, quoted. `PID` stands for
-//! the process that a posture is of.
+//! What a person can type next. `FILE` stands for the path: whoever prints a remedy puts it in, quoted. `PID` stands
+//! for the process that a posture is of.
 //!
 //! A remedy is words, or words, a colon and commands; a note in brackets may follow. One that loses what the file
 //! holds says so. None is ever run by this crate.

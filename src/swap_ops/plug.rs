@@ -17,8 +17,9 @@ use crate::unit::{Bytes, PageCount, PageIndex};
 
 /// Gathers folios for one area and one direction.
 ///
-/// Every folio that was added is told its end exactly once, unless its own methods panic: also if its request is refused, which
-/// is how the caller learns of that. Those of one request share its fate, a folio past the end of the area included.
+/// Every folio that was added is told its end exactly once, unless its own methods panic: also if its request is
+/// refused, which is how the caller learns of that. Those of one request share its fate, a folio past the end of the
+/// area included.
 #[derive(Debug)]
 pub struct Plug<'p, 'o, S: Slots, F: Folio, O: SwapOps<'p, F>> {
     policy: &'p Policy<S>,

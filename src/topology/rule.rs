@@ -1,7 +1,8 @@
 //! The table: which rule, whose finding it is, which named risk lifts it. Read it from top to bottom.
 //!
 //! `measured` names the run by its letter: A to E of topologies.md, and K, the loop devices of the kernel's own files,
-//! which came later; each in a guest with Linux 6.12 and 256 MiB, under global memory pressure. What was not run says so.
+//! which came later; each in a guest with Linux 6.12 and 256 MiB, under global memory pressure. What was not run says
+//! so.
 
 use super::accept::Override;
 

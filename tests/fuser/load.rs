@@ -157,8 +157,8 @@ fn a_held_file_is_answered_without_the_lock() {
 /// Whatever stands in a request whose header is right: it is answered, and the next one too.
 #[test]
 fn no_body_ends_the_session() {
-    // Left out: INIT, DESTROY, what has no answer; WRITE, SETXATTR and IOCTL, whose lengths fuser takes on trust and panics
-    // over (ll/request.rs): the kernel is not that hostile.
+    // Left out: INIT, DESTROY, what has no answer; WRITE, SETXATTR and IOCTL, whose lengths fuser takes on trust and
+    // panics over (ll/request.rs): the kernel is not that hostile.
     let opcodes = (1u32..60).prop_filter("has an answer", |opcode| ![2, 16, 21, 26, 36, 38, 39, 42].contains(opcode));
     let requests = proptest::collection::vec((opcodes, 0u64..6, proptest::collection::vec(any::<u8>(), 0..160)), 1..40);
     let config = Config { cases: 128, failure_persistence: None, ..Config::default() };

@@ -87,7 +87,8 @@ fn swap_off(root: &Path) {
     let _ = sh(&format!("{areas} | xargs -r -n1 swapoff"));
 }
 
-/// Ends what hangs: a system call that waits for a server cannot be given a time limit, but the server can be taken away.
+/// Ends what hangs: a system call that waits for a server cannot be given a time limit, but the server can be taken
+/// away.
 struct Limit(Option<mpsc::Sender<()>>);
 
 impl Limit {

@@ -1,5 +1,5 @@
-//! A filesystem of a few files with extents that are given, in memory or on a device. It lets everything happen that the
-//! guard lets through, and counts it.
+//! A filesystem of a few files with extents that are given, in memory or on a device. It lets everything happen that
+//! the guard lets through, and counts it.
 
 use std::ffi::OsStr;
 use std::fs::File;

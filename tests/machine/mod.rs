@@ -101,7 +101,8 @@ impl Drop for Mounted {
         let root = self.root.display();
         let _ = sh(&format!("awk -v r={root}/ 'index($1, r) == 1 {{ print $1 }}' /proc/swaps | xargs -r -n1 swapoff"));
         let _ = self.run(Path::new("/"), &self.undo);
-        // A child that another test has just forked has our files open until it runs its program; a ring a little longer.
+        // A child that another test has just forked has our files open until it runs its program; a ring a little
+        // longer.
         let is_unmounted = (0..100).any(|_| {
             let _ = sh(&format!("findmnt -Rrno TARGET {root} | tac | xargs -r -n1 umount"));
             let is_gone = sh(&format!("! findmnt -rno TARGET {root}")).is_ok();

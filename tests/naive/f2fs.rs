@@ -1,7 +1,8 @@
 //! f2fs: `check_swap_activate`, where blocks are pages and a run that is not in whole sections is moved.
 //!
-//! A moved run has no address to register, so this crate refuses it until the mapping was read again. The run is all that lies together on the device, up to the end of the file,
-//! as `f2fs_map_blocks` gives it: also past what the header claims. The loop ends with the header's pages.
+//! A moved run has no address to register, so this crate refuses it until the mapping was read again. The run is all
+//! that lies together on the device, up to the end of the file, as `f2fs_map_blocks` gives it: also past what the
+//! header claims. The loop ends with the header's pages.
 
 use super::{File, Layout, Map, Refusal, sealed};
 

@@ -1,7 +1,8 @@
 //! The file model: swap page n is file page n, every page written and on one run of the device.
 //!
-//! This crate's own rule, from what `fs/iomap/direct-io.c` would have to do otherwise. Every whole page of the file
-//! is judged, not only the header's. A page of the file must be a page of the device where that is known (P-054). Where the device addresses are unknown a page must lie in one claim.
+//! This crate's own rule, from what `fs/iomap/direct-io.c` would have to do otherwise. Every whole page of the file is
+//! judged, not only the header's. A page of the file must be a page of the device where that is known (P-054). Where
+//! the device addresses are unknown a page must lie in one claim.
 
 use super::{File, Map, Refusal, sealed, trim};
 

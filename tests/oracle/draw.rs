@@ -134,7 +134,8 @@ impl Draft<'_> {
 
     /// Mode, owner, attributes; by which name it is asked for, and whether it is active.
     fn names(&mut self) -> (Name, Option<Name>) {
-        // Where /proc hides a process, nobody knows who runs what may be run: such modes are few, or much is not foretold.
+        // Where /proc hides a process, nobody knows who runs what may be run: such modes are few, or much is not
+        // foretold.
         match self.rng.u32(..1000) {
             0..100 => {
                 let mode = [0o644, 0o666, 0o400, 0][self.rng.usize(..4)];

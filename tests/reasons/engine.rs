@@ -1,4 +1,5 @@
-//! The reasons of the engine, which only it says: of a file that is served, and of a ticket that is for another request.
+//! The reasons of the engine, which only it says: of a file that is served, and of a ticket that is for another
+//! request.
 
 use super::Row;
 use swap_dio::reason::{Answer, Errno, RequestFault, ServedFault};

@@ -1,5 +1,5 @@
-//! A device below that is slow, that fails now and then: the queue stays as long as it was, each request ends as it went,
-//! and nothing wrong is read later.
+//! A device below that is slow, that fails now and then: the queue stays as long as it was, each request ends as it
+//! went, and nothing wrong is read later.
 //!
 //! Half a write is tested on a device that shrinks: a loop device takes half of one for a whole (Linux 6.18,
 //! `drivers/block/loop.c:lo_complete_rq`), which nobody above it can see.
@@ -23,8 +23,8 @@ use crate::pages::{blank, is_done, marked, marked_page, open, read, request, wri
 
 const PAGES: u64 = 1024;
 
-/// A loop device over a file that fails when told to. One at a time: a process that serves one and has another open is a
-/// circle to whoever follows what it has open.
+/// A loop device over a file that fails when told to. One at a time: a process that serves one and has another open is
+/// a circle to whoever follows what it has open.
 struct Fragile {
     device: PathBuf,
     below: Below,

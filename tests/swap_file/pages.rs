@@ -94,8 +94,8 @@ pub(crate) fn served(path: &Path) -> SwapFile {
     open(path, &OTHER).expect("a file to serve")
 }
 
-/// The engine's own descriptor of a file, for acts that its lease keeps everybody else from: the same open file, so that
-/// nothing is opened.
+/// The engine's own descriptor of a file, for acts that its lease keeps everybody else from: the same open file, so
+/// that nothing is opened.
 pub(crate) fn own_descriptor(path: &Path) -> OwnedFd {
     let is_it = |entry: &std::fs::DirEntry| std::fs::read_link(entry.path()).is_ok_and(|name| name == path);
     let entry = std::fs::read_dir("/proc/self/fd").expect("/proc").filter_map(Result::ok).find(is_it);

@@ -1,5 +1,5 @@
-//! Counts the transactions of one mounted filesystem, and nobody else's: ext4's by its journal's trace event, in a trace
-//! instance of our own; XFS's by the statistics of its mount.
+//! Counts the transactions of one mounted filesystem, and nobody else's: ext4's by its journal's trace event, in a
+//! trace instance of our own; XFS's by the statistics of its mount.
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +63,8 @@ impl Counter {
         let events = u64::try_from(lines().count()).expect("few");
         match self.stats {
             Some(_) => Count { transactions: after - before, times: events },
-            // `EXT4_HT_INODE`, fs/ext4/ext4_jbd2.h: `ext4_dirty_inode`, which is called for times here and nothing else.
+            // `EXT4_HT_INODE`, fs/ext4/ext4_jbd2.h: `ext4_dirty_inode`, which is called for times here and nothing
+            // else.
             None => {
                 let (times, others): (Vec<_>, Vec<_>) = lines().partition(|line| line.contains(" type 1 "));
                 // Few are what somebody will want to know of.

@@ -15,8 +15,8 @@ use crate::unit::ByteRange;
 pub trait SwapFiles {
     /// The extent that covers the first byte of `range`; `None` where nothing lies.
     ///
-    /// `None` for every file that is never to be swap, too: `BMAP` also comes from whoever only looks (`filefrag`), and a
-    /// file that somebody looked at is not written to until all of its handles are closed.
+    /// `None` for every file that is never to be swap, too: `BMAP` also comes from whoever only looks (`filefrag`), and
+    /// a file that somebody looked at is not written to until all of its handles are closed.
     fn extent(&self, ino: u64, range: ByteRange) -> Option<FileExtent>;
 
     /// The file of that name in a folder.
@@ -24,8 +24,8 @@ pub trait SwapFiles {
     /// A file that `create` makes must be found by the time that it returns: its handle is counted by that.
     fn inode_at(&self, parent: u64, name: &OsStr) -> Option<u64>;
 
-    /// The size of a file in bytes. Where it is not told, every change of size of a held file is refused; else only what
-    /// the kernel refuses, which is not growth.
+    /// The size of a file in bytes. Where it is not told, every change of size of a held file is refused; else only
+    /// what the kernel refuses, which is not growth.
     fn size(&self, ino: u64) -> Option<u64> {
         let _ = ino;
         None
@@ -41,8 +41,8 @@ pub trait SwapFiles {
         Opening::Forwarded
     }
 
-    /// What `INIT` agreed on, if the filesystem wants a held file let go by a request that the kernel never sends for an
-    /// active area ([`NotActive`](crate::fuse::NotActive)), instead of having it refused.
+    /// What `INIT` agreed on, if the filesystem wants a held file let go by a request that the kernel never sends for
+    /// an active area ([`NotActive`](crate::fuse::NotActive)), instead of having it refused.
     ///
     /// For servers that answer `OPEN` with `ENOSYS`, and so do not hear of swapoff: without it mkswap(8) after swapoff
     /// fails until the file is forgotten. Only for a file that is served on this one connection.
@@ -67,8 +67,8 @@ pub enum Opening {
     Forwarded,
     /// It is answered this error, and `open` is not called.
     Refused(Errno),
-    /// It is answered `ENOSYS`: the kernel tells of no `OPEN` and no `RELEASE` again on this connection, and opens files
-    /// by itself. Then swapoff works without the server, and a file is held from `BMAP` until it is
+    /// It is answered `ENOSYS`: the kernel tells of no `OPEN` and no `RELEASE` again on this connection, and opens
+    /// files by itself. Then swapoff works without the server, and a file is held from `BMAP` until it is
     /// [forgotten](SwapFiles::is_forgotten). Only if the kernel offers `FUSE_NO_OPEN_SUPPORT`.
     Stateless,
 }

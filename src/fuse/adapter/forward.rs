@@ -36,7 +36,8 @@ impl<F: Filesystem + SwapFiles> Filesystem for SwapGuard<F> {
         self.pinned.forgotten(ino.0, || self.inner.is_forgotten(ino.0));
     }
 
-    // `batch_forget` cannot be written outside of fuser, whose `ForgetOne` has no public name: its default calls the above.
+    // `batch_forget` cannot be written outside of fuser, whose `ForgetOne` has no public name: its default calls the
+    // above.
 
     fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
         self.inner.getattr(req, ino, fh, reply);

@@ -3,12 +3,12 @@
 //! Only root may. The device is opened and looked at first: what carries another filesystem's mark, or swap's, is not
 //! mounted by mistake. Nothing is written to it here.
 //!
-//! A mount is not taken away from under an active swap area. The kernel keeps a filesystem with one busy, but a detached
-//! mount (`umount -l`) leaves no path by which swapoff could find it; so where umount(2) says busy, a [`Mount`] detaches
-//! only if no area is active on its device.
+//! A mount is not taken away from under an active swap area. The kernel keeps a filesystem with one busy, but a
+//! detached mount (`umount -l`) leaves no path by which swapoff could find it; so where umount(2) says busy, a
+//! [`Mount`] detaches only if no area is active on its device.
 //!
-//! A kernel that lets nobody write to mounted devices (`bdev_allow_write_mounted=0`) mounts none that somebody has open for
-//! writing, and opens none for writing that is mounted: there a server cannot write by a descriptor of its own.
+//! A kernel that lets nobody write to mounted devices (`bdev_allow_write_mounted=0`) mounts none that somebody has open
+//! for writing, and opens none for writing that is mounted: there a server cannot write by a descriptor of its own.
 //!
 //! Source: Linux v6.18, `fs/fuse/inode.c:fuse_fill_super`, `fuse_parse_param`; `fs/super.c:get_tree_bdev`;
 //! `block/bdev.c:bdev_may_open`.

@@ -1,12 +1,12 @@
 //! Which files are held: counts of handles, one pin each, in memory that is fixed when it is made.
 //!
-//! Every open file has an entry, since whoever asks `BMAP` first may have opened it long before. Files beyond the entries
-//! are counted together by their number: such a file is not answered until all of its handles are closed, so that it has
-//! either all of them counted or none.
+//! Every open file has an entry, since whoever asks `BMAP` first may have opened it long before. Files beyond the
+//! entries are counted together by their number: such a file is not answered until all of its handles are closed, so
+//! that it has either all of them counted or none.
 //!
-//! `BMAP` comes once for a block, 262,144 times for a GiB. The first takes the lock; the others find the file held by an
-//! atomic load, and take none. That is enough, since which handle is closed cannot be told: what is held is held until the
-//! last of them is.
+//! `BMAP` comes once for a block, 262,144 times for a GiB. The first takes the lock; the others find the file held by
+//! an atomic load, and take none. That is enough, since which handle is closed cannot be told: what is held is held
+//! until the last of them is.
 //!
 //! # Invariants
 //! 1. A file whose `BMAP` was answered with a block is held until no handle of it is open, or, where handles are not
@@ -84,8 +84,8 @@ impl Pinned {
     /// dropped, `BMAP` of that file is answered `EAGAIN`, so that swapon refuses it.
     ///
     /// # Errors
-    /// [`GuardFault::Operation`] for a file that is held, with the act's errno; [`GuardFault::PinsFull`] if it cannot be
-    /// noted, since too many files are open.
+    /// [`GuardFault::Operation`] for a file that is held, with the act's errno; [`GuardFault::PinsFull`] if it cannot
+    /// be noted, since too many files are open.
     pub fn relocate(&self, ino: u64, act: Relocation) -> Result<Moving<'_>, Reason> {
         let mut table = self.lock();
         let capacity = u64::try_from(table.files.capacity()).unwrap_or(u64::MAX);
@@ -164,8 +164,8 @@ impl Pinned {
         self.settle(&mut table, ino);
     }
 
-    /// Notes a `FORGET`; `gone` says whether it was the last. Asked under the lock: no `OPEN` that came after the answer
-    /// is forgotten with the file.
+    /// Notes a `FORGET`; `gone` says whether it was the last. Asked under the lock: no `OPEN` that came after the
+    /// answer is forgotten with the file.
     pub(super) fn forgotten(&self, ino: u64, gone: impl FnOnce() -> bool) {
         let mut table = self.lock();
         let Some(file) = table.find(ino) else { return };

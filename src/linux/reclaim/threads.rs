@@ -1,9 +1,10 @@
 //! IO_FLUSHER, thread by thread: by asking, which needs the capability, or by the task's flags, which all may read.
 //!
 //! `PR_SET_IO_FLUSHER` sets two flags of the calling thread and nothing else, and a thread that is made later gets them
-//! with the others. `PR_GET_IO_FLUSHER` needs CAP_SYS_RESOURCE as well, and asks for the calling thread only; field 9 of
-//! /proc/PID/task/TID/stat shows the flags of any. Where the bits lie is no promise of the kernel: they are taken for
-//! what they are from 5.6, where IO_FLUSHER came, to 6.18, or once this very kernel has shown both after setting them.
+//! with the others. `PR_GET_IO_FLUSHER` needs CAP_SYS_RESOURCE as well, and asks for the calling thread only; field 9
+//! of /proc/PID/task/TID/stat shows the flags of any. Where the bits lie is no promise of the kernel: they are taken
+//! for what they are from 5.6, where IO_FLUSHER came, to 6.18, or once this very kernel has shown both after setting
+//! them.
 //!
 //! Source: Linux v6.18, `kernel/sys.c:PR_SET_IO_FLUSHER`, `fs/proc/array.c:do_task_stat`, `include/linux/sched.h`:
 //! `PF_MEMALLOC_NOIO`, `PF_LOCAL_THROTTLE` (`PF_LESS_THROTTLE` before 5.8, with the same number). Both were seen in

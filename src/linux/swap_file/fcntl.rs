@@ -16,8 +16,8 @@ unsafe extern "C" {
 /// Takes the lease of a writer: whoever else opens the file waits until it is given back, or for the time of
 /// `/proc/sys/fs/lease-break-time`.
 ///
-/// The kernel tells its owner of that by SIGIO, which ends a process that does not expect it. There is no owner here, and
-/// as long as taking it makes this process the owner, the signal is SIGURG, which ends nothing.
+/// The kernel tells its owner of that by SIGIO, which ends a process that does not expect it. There is no owner here,
+/// and as long as taking it makes this process the owner, the signal is SIGURG, which ends nothing.
 ///
 /// # Errors
 /// `EAGAIN` where somebody else has it open for writing; `EACCES` for a file of another user; `EINVAL` where the
@@ -42,8 +42,8 @@ pub(super) fn has_lease(fd: impl AsFd) -> bool {
 }
 
 fn call(fd: impl AsFd, command: c_int, argument: c_int) -> rustix::io::Result<c_int> {
-    // SAFETY: the descriptor is open while it is borrowed. F_SETSIG, F_SETLEASE and F_SETOWN take an int, F_GETLEASE ignores it;
-    // none of them takes or gives a pointer, so no memory is touched.
+    // SAFETY: the descriptor is open while it is borrowed. F_SETSIG, F_SETLEASE and F_SETOWN take an int, F_GETLEASE
+    // ignores it; none of them takes or gives a pointer, so no memory is touched.
     match unsafe { fcntl(fd.as_fd().as_raw_fd(), command, argument) } {
         -1 => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
         value => Ok(value),

@@ -6,11 +6,12 @@
 //! | lock | another `SwapFile`, and who asks for flock(2) | everybody else |
 //! | exclusive claim | mounts, swapon, other exclusive openers | who opens the device plainly, and writes |
 //!
-//! swapon has `S_SWAPFILE`, which stops all of it in the kernel; a server has nothing like that. So the file is looked at
-//! again, and service stops when it has changed. The mere try to open the file breaks a lease, also one that did not
+//! swapon has `S_SWAPFILE`, which stops all of it in the kernel; a server has nothing like that. So the file is looked
+//! at again, and service stops when it has changed. The mere try to open the file breaks a lease, also one that did not
 //! wait: [`renew`](Hold::renew) takes it again.
 //!
-//! Source: Linux v6.18, `fs/locks.c` (`check_conflicting_open`, `__break_lease`, `time_out_leases`), `block/bdev.c:bd_may_claim`.
+//! Source: Linux v6.18, `fs/locks.c` (`check_conflicting_open`, `__break_lease`, `time_out_leases`),
+//! `block/bdev.c:bd_may_claim`.
 
 use std::os::fd::AsFd;
 use std::time::Duration;

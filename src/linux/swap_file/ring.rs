@@ -36,8 +36,8 @@ use crate::unit::{PageCount, PageIndex};
 /// # }
 /// ```
 ///
-/// Dropped with requests in it, it waits for them, for 10 seconds at most, then asks the kernel to give them up. What has
-/// not ended even then is [dropped](crate::Policy::dropped), and its memory is never used again.
+/// Dropped with requests in it, it waits for them, for 10 seconds at most, then asks the kernel to give them up. What
+/// has not ended even then is [dropped](crate::Policy::dropped), and its memory is never used again.
 pub struct Ring<'f> {
     file: &'f SwapFile,
     queue: Queue,
@@ -147,8 +147,8 @@ impl<'f> Ring<'f> {
         self.own(lent).and_then(|place| self.queue.memory_mut(place)).unwrap_or_default()
     }
 
-    /// Starts a request over the first bytes of the memory. It goes to the kernel with [`submit`](Self::submit), or with
-    /// the next [`next`](Self::next) that has to wait.
+    /// Starts a request over the first bytes of the memory. It goes to the kernel with [`submit`](Self::submit), or
+    /// with the next [`next`](Self::next) that has to wait.
     ///
     /// # Errors
     /// The request has failed at once, for the reason in its completion: the ticket is of another file, its pages do not fit
@@ -183,8 +183,8 @@ impl<'f> Ring<'f> {
         self.queue.submit().map_err(failed("send requests to the ring"))
     }
 
-    /// The next request that has ended, in whatever order they do. If there is none, sends what was started and waits at
-    /// most so long; `None` if none ended in that time, or a signal came.
+    /// The next request that has ended, in whatever order they do. If there is none, sends what was started and waits
+    /// at most so long; `None` if none ended in that time, or a signal came.
     ///
     /// # Errors
     /// [`RingError::Failed`]: no request is lost by it.

@@ -5,16 +5,16 @@ use core::fmt;
 use crate::topology::{Consumer, Override};
 
 bitflags::bitflags! {
-    /// Risks of the file's own filesystem that are accepted by name; those of what it stands on are [`Override`]s. A set bit
-    /// turns one refusal off, and nothing else.
+    /// Risks of the file's own filesystem that are accepted by name; those of what it stands on are [`Override`]s. A
+    /// set bit turns one refusal off, and nothing else.
     #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
     pub struct Risks: u32 {
-        /// A file of btrfs that is not copied on write (`chattr +C`): each write is in place, and still makes an ordered
-        /// extent that a transaction finishes. A snapshot of its subvolume makes every extent shared: the next write
-        /// to each is copied, until re-validation stops the service.
+        /// A file of btrfs that is not copied on write (`chattr +C`): each write is in place, and still makes an
+        /// ordered extent that a transaction finishes. A snapshot of its subvolume makes every extent shared: the next
+        /// write to each is copied, until re-validation stops the service.
         const BTRFS_NOCOW = 1 << 0;
-        /// A file of NFS or SMB: whether a write allocates is up to a server that cannot be asked. Extents are not seen,
-        /// so only size and attributes are looked at again.
+        /// A file of NFS or SMB: whether a write allocates is up to a server that cannot be asked. Extents are not
+        /// seen, so only size and attributes are looked at again.
         const NETWORK = 1 << 1;
     }
 }

@@ -7,9 +7,9 @@
 //! | no file | a block device, if its node is on devtmpfs or tmpfs | |
 //!
 //! Measured on ext4 and XFS: with `lazytime` 6.1 runs no transaction; 6.12 and 6.18 run as many as without, since each
-//! new time counts the inode's version on, and that is written by a transaction. On ext4 there is no other way there; one
-//! with inodes of 128 bytes has times in whole seconds, and so one transaction a second. What is stamped is the inode of
-//! the name that was opened: a device node on ext4 costs ext4 a transaction.
+//! new time counts the inode's version on, and that is written by a transaction. On ext4 there is no other way there;
+//! one with inodes of 128 bytes has times in whole seconds, and so one transaction a second. What is stamped is the
+//! inode of the name that was opened: a device node on ext4 costs ext4 a transaction.
 //!
 //! Under io_uring a stamp costs more than its transaction: a write that would stamp is not done at once but handed to a
 //! thread of the kernel, which may have to be made first.

@@ -13,8 +13,8 @@ use crate::unit::Bytes;
 impl SwapFile {
     /// Writes the pages of a ticket from memory in pieces, in the order of the pages.
     ///
-    /// Each piece is whole pages and aligned as the request said; together they are the request. Anything else fails the
-    /// ticket, and nothing is written.
+    /// Each piece is whole pages and aligned as the request said; together they are the request. Anything else fails
+    /// the ticket, and nothing is written.
     pub fn write(&self, ticket: Ticket<'_>, memory: &[IoSlice<'_>]) -> Completion {
         match self.place(&ticket, Direction::Write, memory.iter().map(|piece| &**piece)) {
             Ok(offset) => {

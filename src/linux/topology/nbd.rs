@@ -1,8 +1,9 @@
 //! NBD: where the server runs, told by the sockets of the client, and what the client did.
 //!
 //! The kernel keeps the number of the process that connected. `nbd-client` without netlink stays as that process, with
-//! the socket; with netlink, its default, it is gone, `-swap` was passed over, and nothing shows where the socket leads.
-//! What `-swap` locked is lost when it forks into the background: seen of 3.24, so the locked memory is what is asked.
+//! the socket; with netlink, its default, it is gone, `-swap` was passed over, and nothing shows where the socket
+//! leads. What `-swap` locked is lost when it forks into the background: seen of 3.24, so the locked memory is what is
+//! asked.
 //!
 //! Source: Linux v6.18, `drivers/block/nbd.c` (`pid_show`, `nbd_genl_connect`), `net/ipv4/tcp_ipv4.c:get_tcp4_sock`,
 //! `net/unix/af_unix.c:unix_seq_show`; NetworkBlockDevice/nbd, `nbd-client.c`.

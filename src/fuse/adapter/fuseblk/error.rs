@@ -32,8 +32,8 @@ pub enum MountError {
         /// The path.
         device: PathBuf,
     },
-    /// Mounted, an active swap area, part of another device; or written to by somebody, where the kernel forbids that for
-    /// mounted devices.
+    /// Mounted, an active swap area, part of another device; or written to by somebody, where the kernel forbids that
+    /// for mounted devices.
     #[error("{}: the device is in use: mounted, swapped to, part of another device, or open for writing", .device.display())]
     Busy {
         /// The path.

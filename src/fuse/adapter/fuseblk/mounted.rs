@@ -54,14 +54,16 @@ impl Mount {
         !matches!(self.standing(), Standing::Gone)
     }
 
-    /// Unmounts. The kernel says whether the mount is in use, an active swap area included: so whoever stops a server asks
-    /// this, and goes on serving if it fails. The session must be running, or have ended.
+    /// Unmounts. The kernel says whether the mount is in use, an active swap area included: so whoever stops a server
+    /// asks this, and goes on serving if it fails. The session must be running, or have ended.
     ///
-    /// Passes for a mount that somebody else has taken away, too. If he only detached it, or cloned its namespace before,
-    /// the filesystem lives on, with an area that may be active: the session's end is what tells that it is gone.
+    /// Passes for a mount that somebody else has taken away, too. If he only detached it, or cloned its namespace
+    /// before, the filesystem lives on, with an area that may be active: the session's end is what tells that it is
+    /// gone.
     ///
     /// # Errors
-    /// [`MountError::Covered`], [`MountError::Active`], [`MountError::InUse`], [`MountError::Other`]: it is still mounted.
+    /// [`MountError::Covered`], [`MountError::Active`], [`MountError::InUse`], [`MountError::Other`]: it is still
+    /// mounted.
     pub fn unmount(&mut self) -> Result<(), MountError> {
         match self.standing() {
             Standing::OnTop => (),
@@ -113,7 +115,8 @@ impl Drop for Mount {
     }
 }
 
-/// Which mount stands on a folder, as the table of mounts numbers it. Numbers are given again at once: so the device too.
+/// Which mount stands on a folder, as the table of mounts numbers it. Numbers are given again at once: so the device
+/// too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Identity {
     mount: u64,
