@@ -89,7 +89,8 @@ enum Command {
     /// Told to go while swap is on it says what to run, goes on serving, and goes after that. Prints `area PATH` before
     /// `ready`: what to give to mkswap and swapon.
     ///
-    /// In mode loop its memory is locked, and no more: it is no IO_FLUSHER, and the OOM killer may take it.
+    /// In mode loop it takes the posture of a server, and says what of it does not hold and what grants that; whoever
+    /// accepts loop-over-fuse accepts that too.
     Serve {
         /// A block device or a file that `swapfs format` made
         image: PathBuf,

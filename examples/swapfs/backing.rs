@@ -54,8 +54,7 @@ impl Backing {
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self {
             Self::Device(file) => file.sync_data(),
-            // What was written by direct I/O in place is on the device; nobody asked for more of a swap area.
-            Self::Engine(_) => Ok(()),
+            Self::Engine(engine) => Ok(engine.flush()?),
         }
     }
 

@@ -32,7 +32,7 @@ impl Taken {
             };
             let grant = found.grant().map(|grant| format!(" -> {grant}")).unwrap_or_default();
             let grant = grant.replace("PID", &std::process::id().to_string());
-            say(format_args!("posture: {}: {why}{grant}", found.step.name()));
+            say(format_args!("accepted by loop-over-fuse: {}: {why}{grant}", found.step.name()));
         }
         Ok(())
     }

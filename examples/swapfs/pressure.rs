@@ -58,6 +58,12 @@ impl Pressure {
         self.cgroup.add(process)
     }
 
+    /// Takes it out again.
+    #[allow(dead_code)] // as above
+    pub(crate) fn release(&self, process: u32) -> io::Result<()> {
+        std::fs::write(self.cgroup.root().join("cgroup.procs"), process.to_string())
+    }
+
     /// Changes what its cgroup may have.
     pub(crate) fn limit(&self, bytes: u64) -> io::Result<()> {
         self.cgroup.limit(bytes)

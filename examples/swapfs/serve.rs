@@ -45,7 +45,7 @@ pub(crate) fn serve(
         return Err(ImageError::Served(image.path.clone()).into());
     }
     let is_device = image.is_device;
-    // A loop device is taken as it is; what it stands on is said below.
+    // The name is asked for an image that is a file; a device is taken as it is, and what it stands on is told.
     let accepted = if is_device { accepted | Override::FILE_BACKED } else { accepted };
     let mut mounted = Mounted::new(image, folder, mode, habits, accepted, pool)?;
     say(describe(&mounted.layout));

@@ -93,6 +93,13 @@ impl<S: Slots> Policy<S> {
         Ok(self)
     }
 
+    /// Asks for buffers that begin with a page, whatever the file is content with.
+    #[must_use]
+    pub fn aligned_to_pages(mut self) -> Self {
+        self.alignment = self.map.page_size().bytes();
+        self
+    }
+
     /// Keeps the key to pins of the area's pages until the policy has retired.
     ///
     /// In the file model a map has no pages of the device: that the key is for those below it is the caller's word. A

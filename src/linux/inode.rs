@@ -70,12 +70,22 @@ impl Inode {
         Self::of(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
+    /// The same by what the kernel knows already: a server that does not answer is not asked.
+    pub(super) fn at_cached(path: &Path) -> rustix::io::Result<Self> {
+        let fd = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Self::by(fd, AtFlags::STATX_DONT_SYNC)
+    }
+
     /// Reads the facts of an open file.
     pub(super) fn of(fd: impl AsFd) -> rustix::io::Result<Self> {
+        Self::by(fd, AtFlags::empty())
+    }
+
+    fn by(fd: impl AsFd, how: AtFlags) -> rustix::io::Result<Self> {
         // rustix has no name for the alignment of reads.
         let read_align = StatxFlags::from_bits_retain(DirectIo::STATX_DIO_READ_ALIGN);
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID | StatxFlags::DIOALIGN | read_align;
-        let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let stat = statx(&fd, c"", AtFlags::EMPTY_PATH.union(how), wanted)?;
         let got = |flag: StatxFlags| StatxFlags::from_bits_retain(stat.stx_mask).contains(flag);
         let flags = match ioctl_getflags(&fd) {
             Ok(flags) => flags.bits(),

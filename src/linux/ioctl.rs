@@ -1,4 +1,4 @@
-//! The ioctls that rustix does not have: the only unsafe code of the crate.
+//! The ioctls that rustix does not have. Unsafe code is here, and in three files of `swap_file`: leases, XFS handles, rings.
 //!
 //! Each is a plain struct that the kernel fills. The layouts are UAPI, checked at compile time.
 //!

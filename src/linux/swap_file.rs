@@ -115,13 +115,16 @@ impl SwapFile {
         let mut features = Features::required(Model::File).union(Features::ASYNC_COMPLETION);
         features.set(Features::NO_TIMESTAMPS, times != Times::Stamped);
         let mut policy = Policy::new(map, features)?.serving_header().in_flight_at_most(serving.in_flight);
-        // A device, or a network, that does not say is given whole pages.
-        if inode.direct_io != DirectIo::Unknown {
-            policy = policy.with_direct_io(&inode.direct_io)?;
-        }
         let large = Override::LARGE_REQUESTS.union(Override::GLOBAL_RECLAIM_EXCLUDED);
         let is_device = inode.kind == Kind::BlockDevice;
-        if is_device && serving.consumer == Consumer::SameKernel && !serving.below.intersects(large) {
+        let is_small = is_device && serving.consumer == Consumer::SameKernel && !serving.below.intersects(large);
+        if inode.direct_io != DirectIo::Unknown {
+            let told = policy.with_direct_io(&inode.direct_io)?;
+            // The kernel counts the pages that memory touches: what begins within one touches one more.
+            policy = if is_small { told.aligned_to_pages() } else { told };
+        }
+        // A device, or a network, that does not say is given whole pages.
+        if is_small {
             policy = policy.at_most(INLINE_PAGES);
         }
         if times == Times::Stamped {
@@ -158,12 +161,25 @@ impl SwapFile {
         if let Some(reason) = self.stopped() {
             return Err(reason);
         }
+        // Somebody who opened the file in passing has broken the lease: it is taken again, if that can be.
+        if look == Look::Now {
+            let _ = self.hold.renew(&self.file);
+        }
         self.snapshot.compare(&self.file, look).map_err(|reason| {
             // Said before it is done, so that whoever is refused finds the reason.
             let reason = *self.stopped.get_or_init(|| reason);
             self.policy.mapping_moved();
             reason
         })
+    }
+
+    /// Has the device write what its own cache holds of all that was written: for a consumer that asks for it. No path of swap
+    /// does.
+    ///
+    /// # Errors
+    /// The errno of fdatasync(2).
+    pub fn flush(&self) -> rustix::io::Result<()> {
+        rustix::fs::fdatasync(&self.file)
     }
 
     /// Why the service has stopped, if it has.

@@ -80,7 +80,13 @@ struct Back(std::path::PathBuf);
 impl Back {
     fn into(cgroup: &Cgroup) -> Self {
         let process = u32::try_from(getpid().as_raw_nonzero().get()).expect("a process");
-        let back = cgroup.root().join("cgroup.procs");
+        // `0::/path` of version 2, or `7:memory:/path`.
+        let own = fs::read_to_string("/proc/self/cgroup").expect("its cgroups");
+        let is_memory =
+            |line: &&str| line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == "memory"));
+        let line = own.lines().find(is_memory).or_else(|| own.lines().find(|line| line.starts_with("0::")));
+        let path = line.and_then(|line| line.splitn(3, ':').nth(2)).expect("a cgroup of its own");
+        let back = cgroup.root().join(path.trim_start_matches('/')).join("cgroup.procs");
         cgroup.add(process).expect("in the cgroup");
         Self(back)
     }

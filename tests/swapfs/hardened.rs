@@ -31,6 +31,7 @@ fn in_the_same_cgroup_it_neither_faults_nor_allocates() {
     }
     let faults = major_faults(daemon.child.id()) - before;
     assert_eq!((verified, wrong, faults), (2 * rounds * WORKING_SET * 256, 0, 0), "verified, wrong, major faults");
+    pressure.release(daemon.child.id()).expect("the server out of it");
     drop(pressure);
     area.deactivate().expect("swapoff");
     daemon.signal(Signal::TERM);

@@ -23,6 +23,7 @@ use crate::linux::filesystem::{self, Way};
 use crate::linux::inode::Inode;
 use crate::linux::mount::Mount;
 use crate::linux::report::{Depth, Examination};
+use crate::linux::through;
 use crate::linux::topology::Tree;
 use crate::map::OwnedMap;
 use crate::reason::{Class, Holder, Reason, ServedFault, TopologyFault};
@@ -120,7 +121,10 @@ impl Opened {
         }
         let inode = same(&file, named)?;
         let hold = Hold::of_file(&file, &inode)?;
-        // From here on the file is held: what is found now stays.
+        // From here on the file is held: what is found now stays, and what was judged before may have changed.
+        if let Some(reason) = through::inode(&inode, mount, page_size) {
+            return Err(reason.into());
+        }
         settle(&file)?;
         let area = Area::without_header(inode.size, page_size)?;
         let has_extents = !matches!(way, Way::Network(_));

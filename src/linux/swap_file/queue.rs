@@ -124,9 +124,15 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
+        let mut flies = false;
         for place in self.places.iter_mut().filter(|place| place.is_flying) {
+            flies = true;
             // The kernel may still read from it or write to it (invariant 1).
             std::mem::forget(place.memory.take());
+        }
+        if flies {
+            // Up to Linux 6.12 to unregister is to wait for them, for as long as the device takes.
+            return;
         }
         // A ring that is closed is taken apart later, by a thread of the kernel; the file, and its lease, shall go now.
         let _ = self.ring.submitter().unregister_files();

@@ -4,7 +4,8 @@
 //! a network. What is not on the list is unknown.
 //!
 //! Source: Linux v6.18, `Documentation/admin-guide/devices.txt`, `drivers/nvme/host/sysfs.c` (`transport`),
-//! `drivers/scsi/scsi_transport_iscsi.c` (`session`), `drivers/target/loopback/tcm_loop.c`.
+//! `drivers/scsi/scsi_transport_iscsi.c` (`session`), `drivers/target/loopback/tcm_loop.c`, `drivers/usb/usbip/vhci_hcd.c`,
+//! `drivers/usb/gadget/udc/dummy_hcd.c`.
 
 use std::path::{Component, Path};
 
@@ -34,8 +35,11 @@ pub(super) fn layer(name: &str, dir: &Path) -> Layer {
         return Layer::NetworkDevice("iSCSI");
     }
     // A target driver on this machine, whose backstore may be a process; a disk that the kernel makes up.
-    if part("tcm_loop") || part("pseudo_") {
+    if part("tcm_loop") || part("pseudo_") || part("dummy_hcd") {
         return Layer::Unknown("a SCSI disk that this machine serves itself");
+    }
+    if part("vhci_hcd") {
+        return Layer::NetworkDevice("USB over IP");
     }
     let is_hardware = PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !part("virtual");
     if is_hardware { Layer::Disk } else { Layer::Unknown(UNKNOWN) }

@@ -90,7 +90,7 @@ impl Follow<'_> {
         let below = depth.saturating_add(1);
         let pids = process::of_connection(self.tree, mount.device.kernel_number());
         let title = process::named(name, &pids);
-        let open = process::open(self.tree, &pids, None);
+        let open = process::open(self.tree, &pids, &self.way);
         let server = process::server(self.tree, &pids, &open);
         if filesystem::way(mount) == Way::ServedBmap {
             // The superblock's own device: what the source says is a name.
@@ -125,7 +125,7 @@ impl Follow<'_> {
             }
             Err(what) => return self.unknown(depth, what, &title),
         };
-        match Inode::at(&path) {
+        match Inode::at_cached(&path) {
             Ok(found) if found.identity == (number, inode) && found.kind == Kind::BlockDevice => {
                 self.device(found.device, depth);
             }

@@ -13,7 +13,7 @@ pub(super) struct Follow<'t> {
     links: Vec<Link>,
     names: Vec<String>,
     /// The devices between the area and here: one that comes again stands on itself.
-    way: Vec<Device>,
+    pub(super) way: Vec<Device>,
 }
 
 impl<'t> Follow<'t> {
@@ -143,7 +143,9 @@ impl<'t> Follow<'t> {
     fn ublk(&mut self, dir: &Path, device: Device, depth: usize, title: &str, number: &str) {
         let kib: Option<u32> = sysfs::text(&dir.join("queue/max_sectors_kb")).and_then(|kib| kib.parse().ok());
         let pids = process::holders(self.tree, &format!("/dev/ublkc{number}"));
-        let open = process::open(self.tree, &pids, Some(device));
+        let mut own = self.way.clone();
+        own.push(device);
+        let open = process::open(self.tree, &pids, &own);
         // The flags are told by a command of io_uring alone.
         let flags: Option<UblkDevice> = None;
         let layer = Layer::Ublk {

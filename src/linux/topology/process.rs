@@ -63,16 +63,19 @@ pub(super) fn of_connection(tree: &Tree, number: u64) -> Vec<u32> {
     pids(tree).into_iter().filter(serves).collect()
 }
 
-/// What servers have open for writing: block devices but their own, and files that they do not only append to.
-pub(super) fn open(tree: &Tree, pids: &[u32], own: Option<Device>) -> Vec<Open> {
+/// What servers have open for writing: block devices but those on the way to them, which are what they serve and what was
+/// built on it, and files that they do not only append to. Their standard output and errors are logs.
+pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
     let mut found: Vec<Open> = Vec::new();
     for pid in pids {
         for (fd, name) in descriptors(tree, *pid) {
-            let Some(flags) = flags(tree, *pid, &fd) else { continue };
-            let Ok(inode) = Inode::at(&fd) else { continue };
+            let is_log = [1, 2].iter().any(|number: &u8| sysfs::name(&fd) == number.to_string());
+            let Some(flags) = flags(tree, *pid, &fd).filter(|_| !is_log) else { continue };
+            // Not by asking a server, which may be the one that hangs.
+            let Ok(inode) = Inode::at_cached(&fd) else { continue };
             let is_written = flags & O_ACCMODE != 0;
             let wanted = match inode.kind {
-                Kind::BlockDevice => Some(inode.device) != own,
+                Kind::BlockDevice => !own.contains(&inode.device),
                 // What is appended to is a log. It may hang the server too, and is no place for pages.
                 Kind::RegularFile => is_written && flags & O_APPEND == 0,
                 Kind::Directory | Kind::Special(_) => false,
