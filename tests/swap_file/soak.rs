@@ -33,7 +33,8 @@ fn a_soak_neither_errs_nor_grows() {
     let (mut memory, mut first_held) = (blank(BATCH), None);
     let (mut written, mut verified) = (0u64, 0u64);
     for batch in 0..batches {
-        let first = random.u64(0..=(pages - BATCH));
+        // Page 0 was made to hold a header.
+        let first = random.u64(1..=(pages - BATCH));
         let range = usize::try_from(first).expect("few")..usize::try_from(first + BATCH).expect("few");
         if batch % 2 == 0 {
             for (page, (round, index)) in memory.iter_mut().zip(rounds[range].iter_mut().zip(first..)) {
