@@ -67,11 +67,18 @@ pub(crate) fn write_header(path: &Path, size: u64, uuid: [u8; 16]) -> io::Result
     file.sync_all()
 }
 
-/// Whether an area of that name is active; the kernel writes a blank as `\040`.
+/// Whether an area of that name is active; the kernel writes what would part its table as `\040` and the like.
 pub(crate) fn is_active(path: &Path) -> io::Result<bool> {
-    let name = path.display().to_string().replace(' ', "\\040");
-    let text = std::fs::read_to_string("/proc/swaps")?;
-    Ok(text.lines().skip(1).any(|line| line.split_ascii_whitespace().next() == Some(&name)))
+    let escaped = |byte: &u8| match byte {
+        b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+        byte => vec![*byte],
+    };
+    let name: Vec<u8> = path.as_os_str().as_bytes().iter().flat_map(escaped).collect();
+    let text = std::fs::read("/proc/swaps")?;
+    let is_it = |line: &[u8]| {
+        line.strip_prefix(&name[..]).is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
+    };
+    Ok(text.split(|byte| *byte == b'\n').skip(1).any(is_it))
 }
 
 /// Whether the kernel refuses to write to a file because it is an active area, whatever its name was at swapon. It says

@@ -14,7 +14,7 @@ pub enum ServedFault {
     #[error("the area is a file and this kernel swaps to it: its swap and the server's direct I/O wait for each other")]
     FileBacked,
     /// Somebody else may write to it.
-    #[error("somebody else has the file open for writing, or holds a lock or a lease on it")]
+    #[error("somebody else has the file open, or holds a lock or a lease on it")]
     Held,
 
     // Later: service has stopped.

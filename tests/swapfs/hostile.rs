@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -146,4 +146,31 @@ fn a_folder_with_a_blank_is_quoted_where_it_is_to_be_typed() {
     assert!(daemon.wait_until(SOON, |daemon| daemon.said().contains(&wanted)), "{}", daemon.said());
     area.deactivate().expect("swapoff");
     assert!(daemon.ended(SOON).is_some_and(|status| status.success()), "{}", daemon.said());
+}
+
+#[test]
+fn a_namespace_that_keeps_the_mount_does_not_keep_the_server() {
+    if !ready(&["losetup", "unshare"]) {
+        return;
+    }
+    let _alone = alone();
+    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+        let mut daemon = Daemon::start(arguments);
+        // Whoever clones the mounts now has this one too.
+        let mut other =
+            Command::new("unshare").args(["-m", "--propagation", "private", "sleep", "100"]).spawn().expect("unshare");
+        std::thread::sleep(Duration::from_millis(300));
+        let area = daemon.swap_on();
+        daemon.signal(Signal::TERM);
+        assert!(daemon.wait_until(SOON, |daemon| daemon.said().contains("run swapoff")), "{}", daemon.said());
+        let mut pressure = filled();
+        assert_intact(&mut pressure, "sequential");
+        drop(pressure);
+        assert!(daemon.child.try_wait().expect("a status").is_none(), "it went while swap was on");
+        area.deactivate().expect("swapoff");
+        let ended = daemon.ended(SOON);
+        let _ = other.kill();
+        let _ = other.wait();
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {}", daemon.said());
+    }
 }

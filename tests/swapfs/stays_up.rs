@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -370,32 +369,3 @@ fn a_write_that_races_with_swapon_is_before_it_or_refused() {
 
 #[repr(align(4096))]
 struct Aligned([u8; 4096]);
-
-#[test]
-fn a_namespace_that_keeps_the_mount_does_not_keep_the_server() {
-    if !ready(&["losetup", "unshare"]) {
-        return;
-    }
-    let _alone = alone();
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
-        let mut daemon = Daemon::start(arguments);
-        // Whoever clones the mounts now has this one too.
-        let mut other =
-            Command::new("unshare").args(["-m", "--propagation", "private", "sleep", "100"]).spawn().expect("unshare");
-        std::thread::sleep(Duration::from_millis(300));
-        let area = daemon.swap_on();
-        daemon.signal(Signal::TERM);
-        assert!(daemon.wait_until(SOON, |daemon| daemon.said().contains("run swapoff")), "{}", daemon.said());
-        let mut pressure = filled();
-        assert_intact(&mut pressure, "sequential");
-        drop(pressure);
-        assert!(daemon.child.try_wait().expect("a status").is_none(), "it went while swap was on");
-        area.deactivate().expect("swapoff");
-        let ended = daemon.ended(SOON);
-        let _ = other.kill();
-        let _ = other.wait();
-        assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {}", daemon.said());
-        let folder = daemon.into_folder();
-        assert_clean(folder.path());
-    }
-}
