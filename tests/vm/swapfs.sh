@@ -12,7 +12,7 @@
 #   killed=3         the same, with the server killed while pages go out; then swapoff by path
 #   answering=1      as `killed`, with --answer-open: shows that swapoff by path fails then
 #   refused=1        --mode loop without its override
-#   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 96 MiB in 32
+#   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 48 MiB in 32
 #   loop=1           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
 #   ext4=5           an ext4 swap file on the same disk: the control
 #   file=1           --mode loop over an image that is a file on ext4; reported
@@ -44,7 +44,7 @@ if [ $case = demo ]; then
     cat /sys/fs/cgroup/cgroup.controllers /run/cgroup/cgroup.controllers 2>/dev/null | grep memory || exit 9
     # /dev/vdd is no tmpfs, and takes ext4.
     mkfs.ext4 -q /dev/vdd && mount /dev/vdd /run/m || exit 9
-    ./swapfs demo --working-set 96 --limit 32 --folder /run/m >/run/out 2>&1
+    ./swapfs demo --working-set 48 --limit 32 --folder /run/m >/run/out 2>&1
     status=$?
     cat /run/out
     echo "outcome status=$status $(awk '$1 == "bmap" || $1 == "loop" { print $1, "wrong=" $6 }' /run/out | tr '\n' ' ')"
