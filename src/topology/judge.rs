@@ -1,6 +1,7 @@
 //! The judgement: each layer is held against the rules that it and its place in the chain call for.
 //!
-//! Where a rule does not apply nothing is reported; where it applies it is reported always, met or not. No layer is
+//! Where a rule does not apply nothing is reported; where it applies it is reported, met or not; ublk's
+//! flags that cannot be seen count as a promise that was not made (`AllocatesNothing`). No layer is
 //! passed over, and the match over them has no catch-all arm.
 
 use super::accept::Override;
