@@ -12,7 +12,7 @@ fn in_the_same_cgroup_it_neither_faults_nor_allocates() {
     if !ready(&["losetup"]) {
         return;
     }
-    let rounds = number("SWAP_DIO_ROUNDS", 2);
+    let rounds = number("SWAP_DIO_ROUNDS", 1);
     let _alone = alone_for(STEP * 6 * u32::try_from(rounds).expect("rounds"));
     let mut daemon = Daemon::start(&LOOP);
     let area = daemon.swap_on();

@@ -17,8 +17,8 @@ use crate::pressure::Pressure;
 
 const IMAGE: &str = "SWAP_DIO_NAIVE_IMAGE";
 const SIZE: u64 = 128;
-/// For one pass: the hardened one takes a tenth of it.
-const PASS: Duration = Duration::from_secs(40);
+/// For one pass: the hardened one takes a part of it.
+const PASS: Duration = Duration::from_secs(20);
 
 /// The server itself, in a process of its own: this program again, told which image to serve.
 #[test]
