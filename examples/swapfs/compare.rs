@@ -1,18 +1,19 @@
 //! `swapfs demo --compare`: the same pressure on a swap file of ext4 and on ours, in turn, on one loop device.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use swap_dio::fuse::adapter::Bounce;
 
 use crate::area::write_header;
 use crate::demo::{Figures, Options, measure, press};
 use crate::format::format;
 use crate::image::Image;
-use crate::loop_device::LoopDevice;
+use crate::loop_device::{LoopDevice, open_direct};
 use crate::mounted::Mode;
 use crate::say::say;
 
@@ -25,10 +26,10 @@ pub(crate) fn run(options: &Options, times: u32) -> Result<()> {
     fs::create_dir(&dir)?;
     // Room for ext4's own; formatted once, so that every block of the file below is written.
     format(&path, Some(options.area() + (48 << 20)), 0)?;
-    let below = Image::open(&path)?;
-    below.layout()?;
-    let device = LoopDevice::attach(below.file.as_fd())?;
-    // Its lock would be in the way of whoever serves the device.
+    Image::open(&path)?.layout()?;
+    // By a descriptor of its own: the image's has the lock, which would be in the way of whoever serves the device.
+    let below = fs::File::options().read(true).write(true).open(&path)?;
+    let device = LoopDevice::attach(below.as_fd())?;
     drop(below);
     if !device.is_direct() {
         return Err(format!("{} has no direct I/O: choose another --folder", device.path.display()).into());
@@ -41,6 +42,7 @@ pub(crate) fn run(options: &Options, times: u32) -> Result<()> {
         let first = ext4(&device.path, &dir, options)?;
         let mut rates = Vec::new();
         for mode in &modes {
+            write_all_blocks(&device.path)?;
             format(&device.path, Some(options.area()), 2)?;
             rates.push(good(measure(&device.path, &dir, *mode, options)?)?);
         }
@@ -59,6 +61,22 @@ pub(crate) fn run(options: &Options, times: u32) -> Result<()> {
         let target = if *mode == Mode::Bmap { 0.95 } else { 0.8 };
         let middle = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
         println!("{mode}: {middle:.3} of ext4, the middle of {times} (target {target})");
+    }
+    Ok(())
+}
+
+/// mkfs zeroes by a command that leaves blocks of the file below unwritten: the engine would refuse them, and whoever
+/// writes there next would pay.
+fn write_all_blocks(device: &Path) -> Result<()> {
+    let mut file = open_direct(device)?;
+    let pool = Bounce::new(1, 1 << 20)?;
+    let zeros = pool.take()?;
+    let mut left = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
+    while left > 0 {
+        let part = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..usize::try_from(part)?])?;
+        left -= part;
     }
     Ok(())
 }
