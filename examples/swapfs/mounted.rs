@@ -187,7 +187,7 @@ impl Mounted {
         self.look_for_swap()?;
         // An open file, or a mount namespace that was cloned meanwhile: they lose nothing that was swapped out.
         self.session = None;
-        say(format_args!("it is still in use somewhere, though not by swap, and is served no more"));
+        say("it is still in use somewhere, though not by swap, and is served no more");
         Ok(())
     }
 
@@ -214,8 +214,7 @@ impl Mounted {
     /// # Errors
     /// What to run now.
     pub(crate) fn check_end(&self) -> Result<()> {
-        let quoted = |path| quote::path(path);
-        let (area, target) = (quoted(&self.area), quoted(self.mount.target()));
+        let (area, target) = (quote::path(&self.area), quote::path(self.mount.target()));
         match (self.mount.is_mounted(), area::is_active(&self.area)?) {
             (false, false) => Ok(()),
             (_, true) => {

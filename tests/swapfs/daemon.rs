@@ -245,3 +245,6 @@ pub(crate) const LOOP: [&str; 4] = ["--mode", "loop", "--accept-risk", "loop-ove
 pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
+
+/// What both modes are asked for with.
+pub(crate) const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];

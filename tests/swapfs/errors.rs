@@ -5,13 +5,12 @@ use std::sync::atomic::Ordering::SeqCst;
 use crate::area::Area;
 use crate::below::Below;
 use crate::daemon::{
-    AREA, Daemon, LOOP, MIB, STEP, alone, assert_intact, filled, folder_with_image, program, run, said,
+    AREA, Daemon, MIB, MODES, STEP, alone, assert_intact, filled, folder_with_image, program, run, said,
 };
 use crate::hostile::Detach;
 use crate::machine::{Mounted, ready, sh};
 use crate::pressure::Pressure;
 
-const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];
 /// For an image below which is a program, this one: which is refused unless it is accepted.
 const FRAGILE: [&[&str]; 2] = [
     &["--mode", "bmap", "--accept-risk", "loop-over-fuse"],

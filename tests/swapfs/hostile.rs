@@ -8,11 +8,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::area::is_active;
-use crate::daemon::{AREA, Daemon, LOOP, alone, assert_intact, filled, folder_with_image, run, said};
+use crate::daemon::{AREA, Daemon, MODES, alone, assert_intact, filled, folder_with_image, run, said};
 use crate::machine::{ready, sh};
 
 const SOON: Duration = Duration::from_secs(10);
-const MODES: [&[&str]; 2] = [&["--mode", "bmap"], &LOOP];
 
 #[test]
 fn a_log_that_nobody_reads_ends_no_server() {
@@ -154,7 +153,7 @@ fn a_namespace_that_keeps_the_mount_does_not_keep_the_server() {
         return;
     }
     let _alone = alone();
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let mut daemon = Daemon::start(arguments);
         // Whoever clones the mounts now has this one too.
         let mut other =

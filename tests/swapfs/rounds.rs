@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, LIMIT, LOOP, MIB, WORKING_SET, alone_for, folder_with_image, number, program};
+use crate::daemon::{Daemon, LIMIT, MIB, MODES, WORKING_SET, alone_for, folder_with_image, number, program};
 use crate::machine::{ready, sh};
 use crate::pressure::{Pressure, Swapped};
 
@@ -21,7 +21,7 @@ fn rounds_of_pressure_leak_nothing() {
     let (working_set, limit) = (number("SWAP_DIO_WORKING_SET", WORKING_SET), number("SWAP_DIO_LIMIT", LIMIT));
     let step = Duration::from_secs(60 + working_set);
     let _alone = alone_for(step * 4 * u32::try_from(rounds).expect("rounds"));
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let size = working_set + 32;
         let mut daemon = Daemon::serve_of(folder_with_image(Path::new("/var/tmp"), size), size, arguments);
         let area = daemon.swap_on();

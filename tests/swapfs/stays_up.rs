@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::area::{self, Area, is_active, write_header};
-use crate::daemon::{AREA, Daemon, LOOP, MIB, WORKING_SET, alone, assert_intact, filled, run, said, used};
+use crate::daemon::{AREA, Daemon, LOOP, MIB, MODES, WORKING_SET, alone, assert_intact, filled, run, said, used};
 use crate::machine::{ready, sh};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ fn both_modes_serve_and_go_when_told() {
         return;
     }
     let _alone = alone();
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let mut daemon = Daemon::start(arguments);
         let area = daemon.swap_on();
         let mut pressure = filled();
@@ -178,7 +178,7 @@ fn an_image_has_one_server() {
         |image: &Path, dir: &Path, arguments: &[&str]| said(&run(&[&["serve"], arguments].concat(), &[image, dir]));
     let daemon = Daemon::bmap();
     let other = tempfile::tempdir().expect("a folder");
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let said = refused(&daemon.image, other.path(), arguments);
         assert!(said.contains("another swapfs has"), "{said}");
     }
@@ -187,7 +187,7 @@ fn an_image_has_one_server() {
         sh(&format!("findmnt -no SOURCE {}; losetup -nO NAME -j {}", daemon.dir.display(), daemon.image.display()))
             .expect("a device");
     let device = device.lines().find(|line| line.starts_with("/dev/loop")).expect("a loop device").to_owned();
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let said = refused(Path::new(&device), other.path(), arguments);
         assert!(said.contains("another swapfs has"), "{said}");
     }
@@ -204,7 +204,7 @@ fn a_truncated_image_is_an_error_and_no_zeros() {
         return;
     }
     let _alone = alone();
-    for arguments in [&["--mode", "bmap"][..], &LOOP] {
+    for arguments in MODES {
         let mut daemon = Daemon::start(arguments);
         let area = daemon.swap_on();
         let mut pressure = filled();
