@@ -51,6 +51,8 @@ mod serve;
 mod stop;
 #[path = "swapfs/superblock.rs"]
 mod superblock;
+#[path = "swapfs/watch.rs"]
+mod watch;
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -58,10 +60,10 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand};
-use swap_dio::topology::Override;
 
 use filesystem::Habits;
 use mounted::Mode;
+use serve::Accepted;
 
 /// A FUSE filesystem with one file, `swapfile`, to swap to.
 #[derive(Debug, Parser)]
@@ -89,8 +91,9 @@ enum Command {
     /// Told to go while swap is on it says what to run, goes on serving, and goes after that. Prints `area PATH` before
     /// `ready`: what to give to mkswap and swapon.
     ///
-    /// In mode loop it takes the posture of a server, and says what of it does not hold and what grants that; whoever
-    /// accepts loop-over-fuse accepts that too.
+    /// In mode loop it takes the posture of a server, and says what of it does not hold and what grants that. Buffers,
+    /// stacks and memory must be locked, or be accepted by name; the other steps whoever accepts loop-over-fuse accepts
+    /// too.
     Serve {
         /// A block device or a file that `swapfs format` made
         image: PathBuf,
@@ -106,7 +109,8 @@ enum Command {
         ///
         /// loop-over-fuse: every page goes through a loop device and FUSE, whose kernel side allocates without a
         /// reserve; under global memory pressure the machine hangs, whatever the program does. file-backed: the image
-        /// is a file, so that swap and the server's direct I/O share a pool of the filesystem below.
+        /// is a file, so that swap and the server's direct I/O share a pool of the filesystem below. pools, stack,
+        /// locked-memory, locked-later: what may be paged out waits for itself, in a memory cgroup too.
         #[arg(long, value_delimiter = ',', value_name = "NAME", value_parser = risks())]
         accept_risk: Vec<String>,
         /// Answer OPEN, and let names and attributes expire, as most servers do: then swapoff by path fails once this
@@ -126,6 +130,9 @@ enum Command {
         mib: u64,
         seed: u64,
     },
+    /// For a guest that may hang: reboots the machine once no page was swapped for so many seconds
+    #[command(hide = true)]
+    Watch { seconds: u64 },
 }
 
 fn main() -> ExitCode {
@@ -134,11 +141,12 @@ fn main() -> ExitCode {
             .and_then(|layout| Ok(writeln!(stdout(), "{}", format::describe(&layout))?)),
         Command::Serve { image, dir, size, mode, accept_risk, answer_open } => {
             let habits = if answer_open { Habits::Ordinary } else { Habits::Survivable };
-            let accepted = accept_risk.iter().filter_map(|name| Override::named(name)).collect();
+            let accepted = Accepted::named(&accept_risk);
             serve::serve(&image, &dir, size, mode, accepted, habits)
         }
         Command::Demo(options) => demo::run(&options),
         Command::Pages { mib, seed } => pages::obey(mib, seed).map_err(Into::into),
+        Command::Watch { seconds } => watch::until_still(seconds),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -150,7 +158,7 @@ fn main() -> ExitCode {
 }
 
 fn risks() -> PossibleValuesParser {
-    PossibleValuesParser::new(Override::NAMES.iter().map(|(name, _)| *name))
+    PossibleValuesParser::new(Accepted::names())
 }
 
 /// The most MiB that a process can work on: all of an address space.

@@ -19,6 +19,7 @@ use swap_dio::{Reason, Verdict};
 const HARDENED: Server = Server { posture: Posture::Held, allocates_nothing: Told::Yes, direct: Told::Yes };
 const NAIVE: Server = Server { posture: Posture::Missing, ..HARDENED };
 const EXT4: Layer = Layer::Filesystem("ext4");
+const MAPPED: Layer = Layer::DeviceMapper { in_place: Told::Yes };
 const LOOP: Layer = Layer::Loop { direct: Told::Yes };
 const FUSEBLK: Layer =
     Layer::Fuseblk { device: Told::Yes, keeps_blocks: Told::Yes, outlived: Told::Yes, server: HARDENED };
@@ -38,7 +39,7 @@ fn chain(layers: &[Layer]) -> Vec<Link> {
 }
 
 fn judge(chain: &[Link], consumer: Consumer, accepted: Override) -> Result<Allowed, Reason> {
-    Facts { chain, consumer, accepted }.judge(|_| ())
+    Facts { chain, server: None, consumer, accepted }.judge(|_| ())
 }
 
 /// Name, chain, the first reason for this kernel's swap or none, the smallest sets of risks that lift it.
@@ -71,10 +72,11 @@ fn rows() -> Vec<Row> {
         // Kernel filesystems and devices on disks that no process serves.
         ("a file on ext4 on a disk", vec![EXT4, Layer::Disk], None, vec![]),
         ("a disk", vec![Layer::Disk], None, vec![]),
+        ("a thin volume: advice", vec![Layer::DeviceMapper { in_place: Told::No }, Layer::Disk], None, vec![]),
         ("a partition", vec![Layer::Partition, Layer::Disk], None, vec![]),
         (
             "ext4 on dm on md on a partition",
-            vec![EXT4, Layer::DeviceMapper, Layer::Md { external: Told::No }, Layer::Partition, Layer::Disk],
+            vec![EXT4, MAPPED, Layer::Md { external: Told::No }, Layer::Partition, Layer::Disk],
             None,
             vec![],
         ),
@@ -220,7 +222,7 @@ fn rows() -> Vec<Row> {
         ("nothing", vec![], Some("layer-unknown"), vec![]),
         ("a device of no known driver", vec![EXT4, Layer::Unknown("x")], Some("layer-unknown"), vec![]),
         ("a filesystem on nothing", vec![EXT4], Some("layer-unknown"), vec![]),
-        ("an array of nothing", vec![Layer::DeviceMapper], Some("layer-unknown"), vec![]),
+        ("an array of nothing", vec![MAPPED], Some("layer-unknown"), vec![]),
         ("no end", vec![LOOP, Layer::Endless], Some("layer-unknown"), vec![]),
     ]
 }
@@ -255,7 +257,8 @@ fn each_row_for_both_consumers_and_each_risk() {
 fn every_rule_is_asked_and_has_its_line() {
     let mut asked = Vec::new();
     for (_, layers, ..) in rows() {
-        let facts = Facts { chain: &chain(&layers), consumer: Consumer::SameKernel, accepted: Override::empty() };
+        let facts =
+            Facts { chain: &chain(&layers), server: None, consumer: Consumer::SameKernel, accepted: Override::empty() };
         let _ = facts.judge(|finding| asked.push(finding.rule));
     }
     for rule in Rule::ALL {
@@ -269,13 +272,50 @@ fn every_rule_is_asked_and_has_its_line() {
 
 #[test]
 fn advice_admits_and_is_reported() {
-    let chain = chain(&[EXT4, LOOP, EXT4, Layer::Disk]);
-    let facts = Facts { chain: &chain, consumer: Consumer::SameKernel, accepted: Override::empty() };
-    let mut reasons = Vec::new();
-    let allowed = facts.judge(|finding| reasons.extend(finding.reason()));
-    assert!(allowed.is_ok_and(|allowed| allowed.depends_on().is_empty()));
-    let [reason] = reasons.as_slice() else { panic!("one reason: {reasons:?}") };
-    assert_eq!((reason.code(), reason.verdict()), ("loop-below", Verdict::Admit));
+    let mapped = |in_place| vec![Layer::DeviceMapper { in_place }, Layer::Disk];
+    for (layers, code) in [
+        (vec![EXT4, LOOP, EXT4, Layer::Disk], "loop-below"),
+        (mapped(Told::No), "device-allocates"),
+        (mapped(Told::Unknown), "device-allocates"),
+    ] {
+        let chain = chain(&layers);
+        let facts = Facts { chain: &chain, server: None, consumer: Consumer::SameKernel, accepted: Override::empty() };
+        let mut reasons = Vec::new();
+        let allowed = facts.judge(|finding| reasons.extend(finding.reason()));
+        assert!(allowed.is_ok_and(|allowed| allowed.depends_on().is_empty()));
+        let [reason] = reasons.as_slice() else { panic!("one reason: {reasons:?}") };
+        assert_eq!((reason.code(), reason.verdict()), (code, Verdict::Admit));
+    }
+}
+
+#[test]
+fn what_a_server_that_is_no_layer_keeps_the_pages_on() {
+    let judge = |layers: &[Layer], consumer| {
+        let facts = Facts { chain: &chain(layers), server: Some("it"), consumer, accepted: Override::empty() };
+        facts.judge(|_| ()).map_err(|why| why.code()).err()
+    };
+    for (layers, refused) in [
+        (vec![Layer::Disk], None),
+        (vec![MAPPED, Layer::Partition, Layer::Disk], None),
+        (vec![EXT4, Layer::Disk], Some("file-backed-server")),
+        (vec![LOOP, EXT4, Layer::Disk], Some("file-backed-server")),
+        (vec![ublk(HARDENED), Layer::Disk], Some("server-death")),
+        (vec![LOOP, Layer::Fuse(HARDENED), Layer::Disk], Some("loop-backing")),
+        (vec![Layer::NetworkFilesystem("NFS")], Some("network")),
+    ] {
+        assert_eq!(judge(&layers, Consumer::SameKernel), refused, "{layers:?}");
+        assert_eq!(judge(&layers, Consumer::OtherKernel), None, "{layers:?}");
+    }
+    // What serves a server is refused even where its death is provided for.
+    let below = [ublk(HARDENED), Layer::Disk];
+    let facts = Facts {
+        chain: &chain(&below),
+        server: Some("it"),
+        consumer: Consumer::SameKernel,
+        accepted: Override::SERVER_DEATH,
+    };
+    let refused = facts.judge(|_| ()).expect_err("a server below a server");
+    assert!(refused.to_string().contains("stands below it"), "{refused}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use swap_dio::fuse::adapter::{Bounce, Opening, SwapFiles};
 use swap_dio::{ByteRange, Bytes, FileExtent};
 
 use crate::backing::Backing;
+use crate::posture::Crew;
 use crate::superblock::{BLOCK, BLOCK_BYTES, Layout};
 
 /// The name of the only file.
@@ -74,15 +75,16 @@ pub(crate) struct Swapfs {
     habits: Habits,
     made: SystemTime,
     served: Arc<Served>,
+    crew: Arc<Crew>,
     /// Lookups of the file that the kernel has not forgotten.
     known: AtomicU64,
 }
 
 impl Swapfs {
     /// Serves an image from buffers of [`BUFFER`] bytes, one for each thread, so that a request allocates nothing.
-    pub(crate) fn new(layout: Layout, backing: Backing, bounce: Bounce, habits: Habits) -> Self {
-        let made = SystemTime::now();
-        Self { layout, backing, bounce, habits, made, served: Arc::default(), known: AtomicU64::new(0) }
+    pub(crate) fn new(layout: Layout, backing: Backing, bounce: Bounce, habits: Habits, crew: Arc<Crew>) -> Self {
+        let (made, known) = (SystemTime::now(), AtomicU64::new(0));
+        Self { layout, backing, bounce, habits, made, served: Arc::default(), crew, known }
     }
 
     /// The counters, for whoever looks from outside.
@@ -236,6 +238,7 @@ impl fuser::Filesystem for Swapfs {
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         self.served.note();
+        self.crew.report_in();
         match self.attributes(ino) {
             Some(attributes) => reply.attr(&self.validity(), &attributes),
             None => reply.error(Errno::ENOENT),

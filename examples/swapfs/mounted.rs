@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, Session, SessionACL};
+use rustix::fs::{AtFlags, StatxFlags};
 use rustix::mount::{MountFlags, mount};
 use swap_dio::fuse::adapter::fuseblk::MountError;
 use swap_dio::fuse::adapter::{Bounce, SwapGuard, fuseblk};
+use swap_dio::linux::reclaim::Worker;
 use swap_dio::linux::swap_file::{Serving, SwapFile};
 use swap_dio::topology::{Consumer, Override};
 
@@ -24,6 +26,7 @@ use crate::backing::Backing;
 use crate::filesystem::{Habits, NAME, Served, Swapfs};
 use crate::image::Image;
 use crate::loop_device::{LoopDevice, open_direct};
+use crate::posture::Crew;
 use crate::quote;
 use crate::say::say;
 use crate::superblock::{BLOCK_BYTES, Layout, is_ours};
@@ -77,6 +80,19 @@ pub(crate) struct Mounted {
     _image: Option<Image>,
     /// What was accepted by name, and without which it would not be served.
     pub(crate) depends_on: Override,
+    /// What each thread that serves found in itself.
+    pub(crate) workers: Vec<Worker>,
+}
+
+/// Has each thread that serves check itself: as many questions at a time as there are threads.
+fn call(crew: &Crew, mount: &Path) -> Result<Vec<Worker>> {
+    let ask = || rustix::fs::statx(rustix::fs::CWD, mount, AtFlags::STATX_FORCE_SYNC, StatxFlags::SIZE);
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..crew.size()).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|asking| asking.join()).all(|answer| matches!(answer, Ok(Ok(_))))
+    })
+    .then(|| crew.take())
+    .ok_or_else(|| "a thread that serves did not answer".into())
 }
 
 impl Mounted {
@@ -109,7 +125,8 @@ impl Mounted {
             }
         };
         let habits = if mode == Mode::Loop { Habits::Direct } else { habits };
-        let filesystem = Swapfs::new(layout.clone(), backing, pool, habits);
+        let crew = Arc::new(Crew::new(mode.threads()));
+        let filesystem = Swapfs::new(layout.clone(), backing, pool, habits, Arc::clone(&crew));
         let served = filesystem.served();
         let guard = SwapGuard::new(filesystem, 1);
         let (mount, channel) = match mode {
@@ -133,7 +150,9 @@ impl Mounted {
             path,
             _image: image,
             depends_on,
+            workers: Vec::new(),
         };
+        mounted.workers = call(&crew, mounted.mount.target())?;
         if mode == Mode::Loop {
             // Our own handle of the file is closed at once: a program that is killed with a file of its own mount open
             // would wait for itself.

@@ -1,11 +1,13 @@
 //! `swapfs serve`: mounts, says `ready`, and stays until it is told to go and may.
 
+use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use swap_dio::fuse::adapter::Bounce;
+use swap_dio::linux::reclaim::Step;
 use swap_dio::topology::Override;
 
 use crate::filesystem::{BUFFER, Habits};
@@ -18,15 +20,36 @@ use crate::{allocations, scatter, stop};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// What somebody accepts by name.
+#[derive(Debug, Default)]
+pub(crate) struct Accepted {
+    pub(crate) risks: Override,
+    pub(crate) steps: BTreeSet<Step>,
+}
+
+impl Accepted {
+    /// Every name that there is.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        Override::NAMES.iter().map(|(name, _)| *name).chain(Step::ALL.iter().map(|step| step.name()))
+    }
+
+    /// Those of these names; another is none.
+    pub(crate) fn named(names: &[String]) -> Self {
+        let risks = names.iter().filter_map(|name| Override::named(name)).collect();
+        Self { risks, steps: names.iter().filter_map(|name| Step::named(name)).collect() }
+    }
+}
+
 /// Serves an image until SIGINT, SIGTERM or unmount.
 pub(crate) fn serve(
     path: &Path,
     folder: &Path,
     size: Option<u64>,
     mode: Mode,
-    accepted: Override,
+    accepted: Accepted,
     habits: Habits,
 ) -> Result<()> {
+    let Accepted { risks: accepted, steps } = accepted;
     refuse_risks(path, mode, accepted)?;
     if !rustix::process::geteuid().is_root() {
         return Err("mounting for swap is root's: run it as root".into());
@@ -34,7 +57,7 @@ pub(crate) fn serve(
     // Before any thread is started, of which the one that listens for signals is the first.
     let (posture, pool) = match mode {
         Mode::Bmap => (None, Bounce::new(mode.threads(), BUFFER)?),
-        Mode::Loop => Taken::new(mode.threads()).map(|(taken, pool)| (Some(taken), pool))?,
+        Mode::Loop => Taken::new(mode.threads(), steps).map(|(taken, pool)| (Some(taken), pool))?,
     };
     stop::listen()?;
     let image = match size {
@@ -63,7 +86,7 @@ pub(crate) fn serve(
         Mode::Bmap => (),
     }
     if let Some(posture) = &posture {
-        posture.tell()?;
+        posture.prove(&mounted.workers)?;
     }
     // Nobody uses it yet: if nobody reads it, it goes.
     let mut out = stdout().lock();

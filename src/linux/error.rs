@@ -1,5 +1,7 @@
 //! Why a path could not be examined: not a verdict, and never a guess in place of one.
 
+use std::path::Path;
+
 use rustix::io::Errno as OsError;
 
 /// Why a path could not be examined at all: not a verdict.
@@ -34,6 +36,11 @@ pub(super) fn fact(what: &'static str) -> impl Fn(OsError) -> ExamineError {
 
 pub(super) fn no_fact(what: &'static str) -> impl Fn(std::io::Error) -> ExamineError {
     move |error| ExamineError::Fact { what, error: OsError::from_io_error(&error).unwrap_or(OsError::IO) }
+}
+
+/// A path in a message of one line, whatever its name holds.
+pub(crate) fn named(path: &Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
 }
 
 /// The errno in words, without its number.

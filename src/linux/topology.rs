@@ -10,6 +10,7 @@
 //! Source: Linux v6.18, `Documentation/ABI/{stable,testing}/sysfs-block*`, `drivers/block/{loop,nbd,zram}`,
 //! `drivers/md/{md,dm-sysfs}.c`, `fs/fuse/dev.c:fuse_dev_show_fdinfo`; proc_pid_fdinfo(5).
 
+mod device_mapper;
 mod disk;
 mod file;
 mod follow;
@@ -20,7 +21,7 @@ mod sysfs;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::error::{ExamineError, no_fact, plain};
+use super::error::{ExamineError, named, no_fact, plain};
 use super::inode::{Device, Inode};
 use crate::candidate::Kind;
 use crate::reason::Reason;
@@ -49,7 +50,7 @@ pub struct Judged {
 #[non_exhaustive]
 pub enum TopologyError {
     /// The path leads nowhere, or not for this user.
-    #[error("cannot look up {}: {}", path.display(), plain(*error))]
+    #[error("cannot look up {}: {}", named(path), plain(*error))]
     LookUp {
         /// The path.
         path: PathBuf,
@@ -57,7 +58,7 @@ pub enum TopologyError {
         error: rustix::io::Errno,
     },
     /// A table of the kernel's cannot be read.
-    #[error("cannot read {}: {error}; a container may hide it", path.display())]
+    #[error("cannot read {}: {error}; a container may hide it", named(path))]
     Table {
         /// Which.
         path: PathBuf,
@@ -65,7 +66,7 @@ pub enum TopologyError {
         error: std::io::Error,
     },
     /// Neither a file nor a block device.
-    #[error("{} is neither a regular file nor a block device: name one, or the process that serves", path.display())]
+    #[error("{} is neither a regular file nor a block device: name one, or the process that serves", named(path))]
     NotAnArea {
         /// The path.
         path: PathBuf,
@@ -178,7 +179,7 @@ impl Topology {
         let is_device = |layer| {
             matches!(
                 layer,
-                Layer::Loop { .. } | Layer::Partition | Layer::DeviceMapper | Layer::Md { .. } | Layer::Disk
+                Layer::Loop { .. } | Layer::Partition | Layer::DeviceMapper { .. } | Layer::Md { .. } | Layer::Disk
             )
         };
         let pairs = self.links.iter().zip(self.links.iter().skip(1)).map(|(link, below)| (link.layer, below.layer));
@@ -188,8 +189,17 @@ impl Topology {
 
     /// Judges it, for whoever swaps, with what somebody accepts by name.
     pub fn judge(&self, consumer: Consumer, accepted: Override) -> Judged {
+        self.held(None, consumer, accepted)
+    }
+
+    /// Judges it as what a server keeps the pages of such an area on; its word is for messages.
+    pub fn judge_below(&self, server: &'static str, consumer: Consumer, accepted: Override) -> Judged {
+        self.held(Some(server), consumer, accepted)
+    }
+
+    fn held(&self, server: Option<&'static str>, consumer: Consumer, accepted: Override) -> Judged {
         let mut findings = Vec::new();
-        let facts = Facts { chain: &self.links, consumer, accepted };
+        let facts = Facts { chain: &self.links, server, consumer, accepted };
         let outcome = facts.judge(|finding| findings.push(finding));
         Judged { findings, outcome }
     }

@@ -10,9 +10,6 @@ use crate::unit::{ByteRange, Bytes};
 #[non_exhaustive]
 pub enum ServedFault {
     // At the opening.
-    /// A file for this kernel's own swap: swap and the server's direct I/O take bios from one pool.
-    #[error("the area is a file and this kernel swaps to it: its swap and the server's direct I/O wait for each other")]
-    FileBacked,
     /// Somebody else may write to it.
     #[error("somebody else has the file open, or holds a lock or a lease on it")]
     Held,
@@ -49,7 +46,6 @@ pub enum ServedFault {
 impl ServedFault {
     pub(super) const fn row(&self) -> Row {
         match self {
-            Self::FileBacked => row("file-backed-server", Permanent, Answer::Accepts, "block/bio.c:fs_bio_set"),
             Self::Held => row("busy", Transient, Answer::Accepts, "fs/locks.c:check_conflicting_open"),
             Self::Cut { .. } => own("size-changed", Permanent, EIO),
             Self::Changed { .. } => own("extents-changed", Permanent, EIO),
@@ -61,7 +57,6 @@ impl ServedFault {
     /// What a person can type, as [`Reason::remedy`](super::Reason::remedy).
     pub(super) const fn remedy(&self) -> Option<&'static str> {
         match self {
-            Self::FileBacked => Some("serve a block device; or let swapon use the file itself"),
             Self::Held => Some("fuser -v FILE shows who has it open, losetup -j FILE which loop device is over it"),
             Self::Cut { .. } | Self::Changed { .. } | Self::Attribute { .. } => {
                 Some("swapoff its area where it is used, then serve the file anew")

@@ -40,6 +40,12 @@ pub enum TopologyFault {
         "the filesystem's device is a loop device over a file: both wait for one pool of requests, and hung when memory was short"
     )]
     LoopBelow,
+    /// A device-mapper device that gives blocks out when they are written, or may.
+    #[error("{}", if *certain { "a thin volume, a snapshot or VDO: a write allocates first, and fails once its pool is full" } else { "whether the device-mapper device allocates when it is written cannot be told" })]
+    Allocates {
+        /// Whether it is known.
+        certain: bool,
+    },
     /// A user-space server, and a file that it keeps the pages in.
     #[error("{server} keeps the pages in a file: swap and its own direct I/O share a pool of requests")]
     FileBacked {
@@ -155,6 +161,9 @@ impl TopologyFault {
             Self::LoopOverFuse => row("loop-backing", Permanent, accepts, "fs/fuse/file.c:fuse_io_alloc"),
             Self::LoopFile => row("loop-backing", Permanent, accepts, "drivers/block/loop.c:lo_rw_aio"),
             Self::LoopBelow => row("loop-below", Warning, accepts, BIO_POOL),
+            Self::Allocates { .. } => {
+                row("device-allocates", Warning, accepts, "drivers/md/dm-thin.c:process_deferred_bios")
+            }
             Self::FileBacked { .. } => row("file-backed-server", Permanent, accepts, BIO_POOL),
             Self::ServedFile | Self::Served { .. } => own(SERVER, Permanent, accepts),
             Self::LocalNbd { .. } => row(SERVER, Permanent, accepts, "net/core/sock.c:sock_alloc_send_pskb"),
@@ -186,6 +195,7 @@ impl TopologyFault {
             Self::LoopOverFuse => "losetup -a shows it: swap to a disk, or to a file on ext4, XFS or btrfs on one",
             Self::LoopFile => "losetup -a shows the file: write it in full, on ext4 or XFS",
             Self::LoopBelow => "under global memory pressure it may hang: put the filesystem on a disk",
+            Self::Allocates { .. } => "lvs -o+segtype and dmsetup table show it: take a linear volume for swap",
             Self::FileBacked { .. } | Self::BackingUnknown { .. } => {
                 "let the server keep the pages on a disk of its own"
             }

@@ -15,6 +15,9 @@ use crate::reason::{Reason, TopologyFault as Fault, Verdict};
 pub struct Facts<'a> {
     /// The area's layers from its own down, each followed by what it stands on.
     pub chain: &'a [Link],
+    /// The server that keeps the pages there, in a word or two, if one does that is no layer: all of the chain is
+    /// below it.
+    pub server: Option<&'static str>,
     /// Whose swap it is.
     pub consumer: Consumer,
     /// Risks that are accepted.
@@ -28,7 +31,8 @@ impl Facts<'_> {
     /// The first condition that is neither met nor accepted, advice aside.
     pub fn judge(&self, report: impl FnMut(Finding)) -> Result<Allowed, Reason> {
         let mut walk = Walk { facts: self, report, link: 0, first: None, depends_on: Override::empty() };
-        let mut above = [Above::AREA; MAX_DEPTH];
+        let next = self.server.map_or(Next::Requests, Next::Server);
+        let mut above = [Above { next, server: self.server, in_file: false }; MAX_DEPTH];
         if self.chain.is_empty() {
             walk.unknown("an area of which no layer is stated");
         }
@@ -81,10 +85,6 @@ enum Next {
     Server(&'static str),
 }
 
-impl Above {
-    const AREA: Self = Self { next: Next::Requests, server: None, in_file: false };
-}
-
 struct Walk<'a, F> {
     facts: &'a Facts<'a>,
     report: F,
@@ -102,7 +102,12 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
         }
         let requests = Above { next: Next::Requests, ..above };
         match layer {
-            Layer::Disk | Layer::Partition | Layer::DeviceMapper | Layer::Zram => requests,
+            Layer::Disk | Layer::Partition | Layer::Zram => requests,
+            Layer::DeviceMapper { in_place } => {
+                let allocates = |certain| Fault::Allocates { certain };
+                self.ask(Rule::MapsInPlace, in_place, allocates(true), allocates(false));
+                requests
+            }
             Layer::Md { external } => {
                 let untold = Fault::DataPath { certain: false };
                 self.ask(Rule::AllocatesNothing, not(external), Fault::ExternalMetadata, untold);
@@ -264,7 +269,7 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
             }
             Layer::Disk
             | Layer::Partition
-            | Layer::DeviceMapper
+            | Layer::DeviceMapper { .. }
             | Layer::Md { .. }
             | Layer::Zram
             | Layer::Loop { .. }

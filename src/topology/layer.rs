@@ -81,8 +81,11 @@ pub enum Layer {
     Disk,
     /// A part of a disk.
     Partition,
-    /// A device-mapper table.
-    DeviceMapper,
+    /// A device-mapper table; whether each sector stays where it is (`in_place`), so that no write allocates.
+    DeviceMapper {
+        /// Whether it does.
+        in_place: Told,
+    },
     /// An md array; whether a process writes its metadata (`external`).
     Md {
         /// Whether it does.
@@ -146,7 +149,7 @@ impl Layer {
         match self {
             Self::Disk => "a disk",
             Self::Partition => "a partition",
-            Self::DeviceMapper => "a device-mapper device",
+            Self::DeviceMapper { .. } => "a device-mapper device",
             Self::Md { .. } => "an md array",
             Self::Zram => "zram",
             Self::Loop { direct: Told::Yes } => "a loop device with direct I/O",
@@ -171,7 +174,7 @@ impl Layer {
     pub(super) const fn missing_below(self) -> Option<&'static str> {
         Some(match self {
             Self::Partition => "the disk of a partition",
-            Self::DeviceMapper => "what a device-mapper device maps to",
+            Self::DeviceMapper { .. } => "what a device-mapper device maps to",
             Self::Md { .. } => "the disks of an md array",
             Self::Loop { .. } => "the file under a loop device",
             Self::Filesystem(_) => "the device of a filesystem",

@@ -20,6 +20,8 @@ pub enum Rule {
     LoopNotOverFile,
     /// No loop device stands so below the filesystem that the area is a file of: advice.
     FilesystemNotOnLoop,
+    /// A device-mapper device maps each sector to where it always was: advice.
+    MapsInPlace,
     /// No NBD server runs on this machine.
     NbdNotLocal,
     /// The NBD client was told of swap, and listened.
@@ -65,12 +67,13 @@ pub struct RuleRow {
 
 impl Rule {
     /// All of them, in the table's order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Known,
         Self::Local,
         Self::LoopNotOverFuse,
         Self::LoopNotOverFile,
         Self::FilesystemNotOnLoop,
+        Self::MapsInPlace,
         Self::NbdNotLocal,
         Self::ClientHardened,
         Self::ServedByKnownWay,
@@ -100,6 +103,8 @@ impl Rule {
                 "K: over ext4 hung, with direct I/O and without (1 of 1 each)", "block/bio.c:bio_alloc_bioset"),
             Self::FilesystemNotOnLoop => row("filesystem on a loop device over a file", "advice: put the filesystem on a disk", OR_FILE,
                 "K: ext4 on it over ext4 hung 2 of 2, the worker waiting for a bio that swap holds", "block/bio.c:bio_alloc_bioset"),
+            Self::MapsInPlace => row("device-mapper", "advice: no thin volume, snapshot or VDO, whose writes allocate", RECLAIM,
+                "not run", "drivers/md/dm-thin.c:process_deferred_bios"),
             Self::NbdNotLocal => row("NBD from this machine, unix or TCP", "the server runs on another machine", OVER_NBD,
                 "C: hung hardened and naive, the server waiting to send a reply", "net/core/sock.c:sock_alloc_send_pskb"),
             Self::ClientHardened => row("NBD", "its client is hardened: nbd-client -swap -nonetlink -nofork", RECLAIM,

@@ -17,7 +17,6 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     let other = Reason::Request(RequestFault::OtherRequest { why: "it goes the other way" });
     vec![
-        served(F::FileBacked, "file-backed-server", Refuse, ok),
         served(F::Held, "busy", Retry, ok),
         served(F::Cut { was, now }, "size-changed", Refuse, eio),
         served(F::Changed { range }, "extents-changed", Refuse, eio),

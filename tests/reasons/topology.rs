@@ -32,6 +32,7 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     let loops: Vec<Layer> = vec![LOOP; MAX_DEPTH + 1];
     let array = Layer::Md { external: Told::Yes };
+    let mapped = |in_place| vec![Layer::DeviceMapper { in_place }, Layer::Disk];
     let rows: Vec<(Vec<Layer>, Rule, Fault, &str, Verdict)> = vec![
         (vec![Layer::Unknown("x")], Rule::Known, Fault::LayerUnknown { layer: "x" }, "layer-unknown", Refuse),
         (loops, Rule::Known, Fault::Endless { limit: MAX_DEPTH }, "layer-unknown", Refuse),
@@ -45,6 +46,8 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         (vec![LOOP, Layer::Fuse(NONE)], Rule::LoopNotOverFuse, Fault::LoopOverFuse, "loop-backing", Refuse),
         (vec![EXT4, LOOP, EXT4, Layer::Disk], Rule::FilesystemNotOnLoop, Fault::LoopBelow, "loop-below", Admit),
+        (mapped(Told::No), Rule::MapsInPlace, Fault::Allocates { certain: true }, "device-allocates", Admit),
+        (mapped(Told::Unknown), Rule::MapsInPlace, Fault::Allocates { certain: false }, "device-allocates", Admit),
         (
             vec![ublk(0, None, NONE), EXT4, Layer::Disk],
             Rule::RawDisk,
@@ -167,7 +170,7 @@ fn given(chain: &[Layer], rule: Rule) -> Reason {
     let depth = |index: usize| u8::try_from(index).expect("a short chain");
     let chain: Vec<Link> =
         chain.iter().enumerate().map(|(at, layer)| Link { depth: depth(at), layer: *layer }).collect();
-    let facts = Facts { chain: &chain, consumer: Consumer::SameKernel, accepted: Override::empty() };
+    let facts = Facts { chain: &chain, server: None, consumer: Consumer::SameKernel, accepted: Override::empty() };
     let mut reasons = Vec::new();
     let _ = facts.judge(|finding| reasons.extend(finding.reason().filter(|_| finding.rule == rule)));
     reasons.pop().unwrap_or_else(|| panic!("{rule:?} gives {chain:?} no reason"))

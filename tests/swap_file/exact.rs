@@ -1,5 +1,7 @@
 //! An I/O is done in full, or has failed as a whole: on a device that shrinks, and one whose backing does.
 
+use std::path::Path;
+
 use swap_dio::admit::Outcome;
 use swap_dio::linux::swap_file::{Consumer, Serving};
 use swap_dio::reason::RequestFault;
@@ -17,17 +19,19 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(mib: u64) -> Option<Self> {
-        if !ready(&["losetup"]) {
-            return None;
-        }
-        let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+        ready(&["losetup"]).then(|| Self::within(Path::new("/var/tmp"), mib))
+    }
+
+    /// The same with its file in some folder.
+    pub(crate) fn within(parent: &Path, mib: u64) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a folder");
         let image = folder.path().join("image");
         let name = image.display();
         let script = format!(
             "dd if=/dev/zero of={name} bs=1M count={mib} conv=fsync status=none; losetup -f --show --direct-io=on {name}"
         );
         let device = sh(&script).expect("a loop device").into();
-        Some(Self { device, image, _folder: folder })
+        Self { device, image, _folder: folder }
     }
 
     fn run(&self, script: &str) {

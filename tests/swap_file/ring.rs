@@ -1,6 +1,9 @@
 //! Many requests at once: the same promises as one by one.
 
-use std::time::Duration;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use swap_dio::admit::Outcome;
 use swap_dio::flags::Direction;
@@ -10,8 +13,8 @@ use swap_dio::{PageCount, Reason};
 
 use crate::allocations;
 use crate::exact::{Disk, ON_LOOP};
-use crate::machine::sh;
-use crate::pages::{EXT4, OTHER, XFS, blank, is_done, made, marked_page, mounted, open, read, request, served};
+use crate::machine::{ready, sh};
+use crate::pages::{EXT4, OTHER, Page, XFS, blank, is_done, made, marked_page, mounted, open, read, request, served};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -147,6 +150,70 @@ fn a_ring_that_is_dropped_waits_for_what_is_in_it() {
         assert!(is_done(&read(&file, page, &mut memory).expect("a ticket")));
         assert!(memory[0].0 == marked_page(page, 5).0, "page {page}");
     }
+}
+
+/// A filesystem on which every write waits: until this is dropped, or a minute has passed.
+struct Frozen {
+    over: mpsc::Sender<()>,
+    thawing: Option<JoinHandle<Result<String, String>>>,
+}
+
+impl Frozen {
+    fn at(root: &Path) -> Self {
+        sh(&format!("fsfreeze -f {}", root.display())).expect("frozen");
+        let (root, (over, ended)) = (root.to_owned(), mpsc::channel());
+        let thawing = std::thread::spawn(move || {
+            let _ = ended.recv_timeout(Duration::from_secs(60));
+            sh(&format!("fsfreeze -u {}", root.display()))
+        });
+        Self { over, thawing: Some(thawing) }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = self.over.send(());
+        let thawed = self.thawing.take().map(JoinHandle::join);
+        assert!(matches!(thawed, Some(Ok(Ok(_)))) || std::thread::panicking(), "{thawed:?}");
+    }
+}
+
+#[test]
+fn a_device_that_never_answers_holds_no_ring_for_ever() {
+    let Some(fs) = mounted(EXT4).filter(|_| ready(&["losetup", "fsfreeze"])) else { return };
+    let disk = Disk::within(&fs.root, 4);
+    let file = open(&disk.device, &ON_LOOP).expect("a device");
+    let mut ring = ring(&file, 8);
+    let frozen = Frozen::at(&fs.root);
+    for at in 0..4 {
+        let mut memory = ring.lend().expect("memory");
+        fill(ring.memory_mut(&mut memory), at * 32, 32, 3);
+        start(&mut ring, &file, memory, Direction::Write, at * 32, 32);
+    }
+    assert!(ring.next(Duration::from_millis(500)).expect("a ring").is_none(), "nothing has ended");
+    assert_eq!(std::iter::from_fn(|| ring.lend()).count(), 4, "what flies is lent to nobody");
+    drop(ring); // by the test's own limit at the latest
+    assert_eq!((file.policy().in_flight(), file.policy().dropped()), (0, 4), "none is taken for done");
+    // Later the device takes what it had, from memory that was left to it.
+    drop(frozen);
+    let mut memory = blank(1);
+    for page in 0..128 {
+        let right = |memory: &[Page]| memory[0].0 == marked_page(page, 3).0;
+        let reads = || is_done(&read(&file, page, &mut memory).expect("a ticket")) && right(&memory);
+        assert!(within(LIMIT, reads), "page {page}");
+    }
+}
+
+/// Whether something comes about in time.
+fn within(limit: Duration, mut come: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !come() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 #[test]

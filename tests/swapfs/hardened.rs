@@ -1,9 +1,13 @@
 //! The server of mode `loop` under the pressure that it serves: in the cgroup that is short of memory, it needs none.
 
+use std::path::Path;
+
 use rustix::process::Signal;
 
-use crate::daemon::{Daemon, LIMIT, LOOP, MIB, STEP, WORKING_SET, alone_for, number, program};
-use crate::machine::ready;
+use crate::daemon::{
+    Daemon, LIMIT, LOOP, MIB, STEP, WORKING_SET, alone, alone_for, folder_with_image, number, program,
+};
+use crate::machine::{ready, sh};
 use crate::pressure::Pressure;
 
 /// In full by `SWAP_DIO_ROUNDS`.
@@ -43,6 +47,35 @@ fn in_the_same_cgroup_it_neither_faults_nor_allocates() {
     // ours to count, so that one a thread passes.
     assert!(allocations.is_some_and(|count| count <= 4), "{said}");
     println!("{rounds} rounds, {verified} pages verified, {wrong} wrong, {faults} major faults; {said}");
+}
+
+#[test]
+fn without_locked_memory_it_does_not_start_unless_by_name() {
+    if !ready(&["losetup", "setpriv", "prlimit"]) {
+        return;
+    }
+    let _alone = alone();
+    let folder = folder_with_image(Path::new("/var/tmp"), 1);
+    let at = folder.path().display();
+    let serve = |names: &str| {
+        let caps = "-ipc_lock,-sys_resource";
+        sh(&format!(
+            "cd {at}; setpriv --bounding-set {caps} --inh-caps {caps} prlimit --memlock=65536 \
+             {} serve image mnt --mode loop --accept-risk loop-over-fuse,file-backed{names} >out 2>said & P=$!; \
+             trap 'kill -KILL $P 2>/dev/null || umount mnt 2>/dev/null || true' EXIT; \
+             for n in $(seq 100); do grep -q ready out || ! kill -0 $P 2>/dev/null && break; sleep 0.1; done; \
+             kill -TERM $P 2>/dev/null || true; wait $P && s=0 || s=$?; echo $s >>out; cat out said",
+            program().display()
+        ))
+        .expect("it ends")
+    };
+    let said = serve("");
+    assert!(said.starts_with("1\n"), "never ready: {said}");
+    let missing = "not in the posture to serve swap: pools (missing), locked-memory (missing), locked-later (missing)";
+    assert!(said.contains(missing), "{said}");
+    assert_eq!((Daemon::loops(folder.path()), sh(&format!("! mountpoint -q {at}/mnt")).is_ok()), (String::new(), true));
+    let said = serve(",pools,locked-memory,locked-later");
+    assert!(said.contains("\nready\n0\n") && said.contains("swapfs: accepted: locked-memory: "), "{said}");
 }
 
 /// Of a process since it began.

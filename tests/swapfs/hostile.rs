@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use swap_dio::linux::Tree;
 
 use crate::area::is_active;
 use crate::daemon::{AREA, Daemon, MODES, alone, assert_intact, filled, folder_with_image, run, said};
@@ -105,6 +107,24 @@ fn the_same_blocks_by_another_name_have_one_server() {
         let said = said(&run(&[&["serve"], arguments].concat(), &[&file, other.path()]));
         assert!(said.contains("another swapfs has"), "{said}");
     }
+}
+
+#[test]
+fn what_stands_below_is_told_although_the_server_does_not_answer() {
+    if !ready(&["losetup"]) {
+        return;
+    }
+    let _alone = alone();
+    let daemon = Daemon::over_loop();
+    daemon.signal(Signal::STOP);
+    // Until the kernel would ask anew for what it was told of the file.
+    std::thread::sleep(Duration::from_secs(2));
+    let (tell, told) = mpsc::channel();
+    let area = daemon.area.clone();
+    std::thread::spawn(move || tell.send(Tree::running().path(&area)));
+    let topology = told.recv_timeout(SOON).expect("nobody is waited for").expect("its layers");
+    let words: Vec<&str> = topology.layers().map(|(link, _)| link.layer.word()).take(2).collect();
+    assert_eq!(words, ["a loop device with direct I/O", "FUSE without a block device"], "{topology}");
 }
 
 /// A loop device, detached when dropped, or with its last user.

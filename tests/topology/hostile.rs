@@ -62,6 +62,7 @@ fn refused(topology: &Topology) -> &'static str {
     reason.code()
 }
 
+const MAPPED: Layer = Layer::DeviceMapper { in_place: Told::Yes };
 const DISK: &str = "pci0000:00/virtio1/block/vda";
 
 #[test]
@@ -75,12 +76,42 @@ fn a_disk_and_what_is_made_of_it() {
     stack(&md, &dm);
     let topology = fake.tree().device(9, 0);
     let layers: Vec<Layer> = topology.layers().map(|(link, _)| link.layer).collect();
-    assert_eq!(layers, [Layer::Md { external: Told::No }, Layer::DeviceMapper, Layer::Partition, Layer::Disk]);
+    assert_eq!(layers, [Layer::Md { external: Told::No }, MAPPED, Layer::Partition, Layer::Disk]);
     assert!(topology.judge(Consumer::SameKernel, Override::empty()).outcome.is_ok(), "{topology}");
 
     write(&md, "md/metadata_version", "external:imsm\n");
     let judged = fake.tree().device(9, 0).judge(Consumer::SameKernel, Override::empty());
     assert_eq!(judged.outcome.map_err(|why| why.code()), Err("user-space-server"));
+}
+
+#[test]
+fn device_mapper_is_told_by_the_names_of_its_makers() {
+    let fake = Fake::new();
+    let disk = fake.device((254, 0), DISK, &[("device/vendor", "x")]);
+    let cases = [
+        ("LVM-vg-lv", None, Told::Yes),
+        ("CRYPT-LUKS2-1-swap", None, Told::Yes),
+        ("part1-mpath-3600", None, Told::Yes),
+        ("LVM-vg-thin", Some("LVM-vg-pool-tpool"), Told::No),
+        ("LVM-vg-vdo", Some("LVM-vg-pool-vpool"), Told::No),
+        ("LVM-vg-snapshot", Some("LVM-vg-snapshot-cow"), Told::No),
+        ("LVM-vg-origin", Some("LVM-vg-origin-real"), Told::No),
+        ("", None, Told::Unknown),
+        ("stratis-1-private", None, Told::Unknown),
+    ];
+    for (minor, (uuid, below, expected)) in (0u32..).zip(cases) {
+        let top = fake.device((252, 2 * minor), &format!("virtual/block/dm-{}", 2 * minor), &[("dm/uuid", uuid)]);
+        let lower = below.map(|uuid| {
+            let place = format!("virtual/block/dm-{}", 2 * minor + 1);
+            let lower = fake.device((252, 2 * minor + 1), &place, &[("dm/uuid", uuid)]);
+            stack(&lower, &disk);
+            lower
+        });
+        stack(&top, lower.as_ref().unwrap_or(&disk));
+        let topology = fake.tree().device(252, 2 * minor);
+        let first = topology.layers().next().map(|(link, _)| link.layer);
+        assert_eq!(first, Some(Layer::DeviceMapper { in_place: expected }), "{uuid}");
+    }
 }
 
 #[test]

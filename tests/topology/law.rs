@@ -32,7 +32,7 @@ fn layer() -> impl Strategy<Value = Layer> {
     prop_oneof![
         4 => Just(Layer::Disk),
         2 => Just(Layer::Partition),
-        2 => Just(Layer::DeviceMapper),
+        2 => told().prop_map(|in_place| Layer::DeviceMapper { in_place }),
         1 => told().prop_map(|external| Layer::Md { external }),
         1 => Just(Layer::Zram),
         3 => told().prop_map(|direct| Layer::Loop { direct }),
@@ -75,7 +75,7 @@ fn accepted() -> impl Strategy<Value = Override> {
 
 fn judge(chain: &[Link], consumer: Consumer, accepted: Override) -> (bool, Vec<Finding>) {
     let mut findings = Vec::new();
-    let outcome = Facts { chain, consumer, accepted }.judge(|finding| findings.push(finding));
+    let outcome = Facts { chain, server: None, consumer, accepted }.judge(|finding| findings.push(finding));
     (outcome.is_ok(), findings)
 }
 
@@ -88,6 +88,9 @@ fn weaker(layer: Layer) -> Vec<Layer> {
         [postures, quiet, direct].concat()
     };
     match layer {
+        Layer::DeviceMapper { .. } => {
+            [Told::No, Told::Unknown].map(|in_place| Layer::DeviceMapper { in_place }).to_vec()
+        }
         Layer::Fuse(server) => servers(server).into_iter().map(Layer::Fuse).collect(),
         Layer::Md { .. } => [Told::Yes, Told::Unknown].map(|external| Layer::Md { external }).to_vec(),
         Layer::Nbd { place, client, server } => {

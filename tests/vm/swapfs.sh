@@ -13,17 +13,21 @@
 #   answering=1      as `killed`, with --answer-open: shows that swapoff by path fails then
 #   refused=1        --mode loop without its override
 #   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 48 MiB in 32
-#   loop=1           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
 #   ext4=5           an ext4 swap file on the same disk: the control
-#   file=1           --mode loop over an image that is a file on ext4; reported
-#   loop-file=1      a loop device over a file on ext4, without any server; reported
-# For each, what `check` says of the area before it is activated stands beside the outcome.
+#   loop-disk=5      a loop device over the disk itself
+#   loop=5           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
+#   bare=5           the same without what the posture needs: nothing locked, no IO_FLUSHER, no OOM score; reported
+#   file=5           --mode loop over an image that is a file on ext4; reported
+#   loop-file=5      a loop device over a file on ext4, without any server; reported
+#   stacked=5        a swap file of ext4 on such a loop device; reported
+# For each, what `check` says of the area before it is activated stands beside the outcome. A run in which no page was
+# swapped for a minute hung: what waits then is printed, and the guest ended.
 # Exit status: 0 if each case came out as claimed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 runner=${SWAP_DIO_GUEST:?names no runner, see the head of $0}
 cases=("$@")
-[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 loop=1 ext4=5 file=1 loop-file=1)
+[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 ext4=5 loop-disk=5 loop=5 bare=5 file=5 loop-file=5 stacked=5)
 
 cargo build --quiet --release --features fuser --example swapfs --example check
 folder=$(mktemp -d)
@@ -54,30 +58,51 @@ mode=bmap more=
 case $case in
     answering) more=--answer-open ;;
     refused) mode=loop ;;
-    loop) mode=loop more="--accept-risk loop-over-fuse" ;;
+    loop | bare) mode=loop more="--accept-risk loop-over-fuse" ;;
     file) mode=loop more="--accept-risk loop-over-fuse,file-backed" ;;
 esac
 image=/dev/vdd server=
-if [ $case = ext4 ] || [ $case = file ] || [ $case = loop-file ]; then
-    mkdir -p /run/disk
-    mkfs.ext4 -q $image && mount $image /run/disk || exit 9
-    image=/run/disk/image
-fi
-if [ $case = ext4 ] || [ $case = loop-file ]; then
-    dd if=/dev/zero of=$image bs=1M count=480 2>/dev/null && sync -f $image && chmod 600 $image || exit 9
+written() { # a file of zeros with so many MiB
+    dd if=/dev/zero of=$1 bs=1M count=$2 2>/dev/null && sync -f $1 && chmod 600 $1 || exit 9
+}
+case $case in
+    ext4 | file | loop-file | stacked)
+        mkdir -p /run/disk
+        mkfs.ext4 -q $image && mount $image /run/disk || exit 9
+        image=/run/disk/image
+        ;;
+esac
+case $case in
+ext4 | loop-disk | loop-file | stacked)
     area=$image
-    [ $case = ext4 ] || area=$(losetup --direct-io=on -f --show $image) || exit 9
+    if [ $case != ext4 ]; then
+        [ $case = loop-disk ] || written $image 560
+        area=$(losetup --direct-io=on -f --show $image) || exit 9
+    fi
+    if [ $case = stacked ]; then
+        mkdir -p /run/upper
+        mkfs.ext4 -q $area && mount $area /run/upper || exit 9
+        area=/run/upper/swapfile
+    fi
+    case $case in ext4 | stacked) written $area 480 ;; esac
     echo "area $area" >/run/out
-else
+    ;;
+*)
 ./swapfs format $image --size 480M || exit 9
-./swapfs serve $image /run/m --mode $mode $more >/run/out 2>/run/said &
+as=
+if [ $case = bare ]; then
+    as="setpriv --bounding-set -ipc_lock,-sys_resource --inh-caps -ipc_lock,-sys_resource prlimit --memlock=65536"
+    more=$more,pools,locked-memory,locked-later
+fi
+$as ./swapfs serve $image /run/m --mode $mode $more >/run/out 2>/run/said &
 server=$!
 for _ in $(seq 300); do
     grep -q '^ready' /run/out && break
     kill -0 $server 2>/dev/null || break
     sleep 0.1
 done
-fi
+;;
+esac
 if [ $case = refused ]; then
     grep -q ready /run/out && exit 9
     echo "outcome refused: $(cat /run/said)"
@@ -88,12 +113,15 @@ area=$(sed -n 's/^area //p' /run/out)
 mkswap $area >/dev/null || exit 9
 accept=
 if [ -n "$server" ] && [ $mode = bmap ]; then accept="--accept-risk blocks-stay,server-death"; fi
-./check --json --all $accept $area | sed -n 's/.*"bio":{"verdict":"\([a-z]*\)","reasons":\(.*\)},"file".*/verdict \1 \2/p' |
+./check --json --all $accept $area |
+    sed -n 's/.*"bio":{"verdict":"\([a-z]*\)","reasons":\(.*\)},"file".*"warnings":\(.*\)}/verdict \1 \2, warned of \3/p' |
     sed 's/{"code":"\([a-z-]*\)"[^}]*}/\1/g'
 swapon $area || exit 9
 free -m | sed -n 2p
 
 out() { sed -n 's/^pswpout //p' /proc/vmstat; }
+./swapfs watch 60 &
+watch=$!
 coproc pages { ./swapfs pages 340 7; }
 wrong=0
 order() {
@@ -122,6 +150,7 @@ exec {pages[1]}>&-
 wait $pages_PID 2>/dev/null
 swapoff $area 2>/run/off
 off=$?
+kill $watch
 echo "outcome wrong=$wrong swapoff=$off $(cat /run/off)"
 INSIDE
 
@@ -134,20 +163,20 @@ for entry in "${cases[@]}"; do
         said=$("$runner" -m 256 -t 600 -s 1024 -d "$folder" "bash ./inside $case" 2>&1) || status=$?
         outcome=$(sed -n 's/^outcome //p' <<<"$said" | tail -n 1)
         case "$case $status $outcome" in
-            "bmap 0 wrong=0 swapoff=0 " | "ext4 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
+            "bmap 0 wrong=0 swapoff=0 " | "ext4 0 wrong=0 swapoff=0 " | "loop-disk 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
             "answering 0 wrong=0 swapoff="[1-9]*) verdict=pass ;;
             "refused 0 refused: "*"--mode loop"*"refused"*) verdict=pass ;;
             "demo 0 status=0 bmap wrong=0 loop wrong=0 ") verdict=pass ;;
             # Whatever came of it; a set-up that failed is none of it.
-            "loop "[03]\ * | "loop 12"[45]* | "file "[03]\ * | "file 12"[45]* | "loop-file "[03]\ * | "loop-file 12"[45]*)
-                verdict=seen ;;
+            loop\ * | bare\ * | file\ * | loop-file\ * | stacked\ *)
+                case $status in 0 | 3 | 124 | 125) verdict=seen ;; *) verdict=FAIL failed=1 ;; esac ;;
             *) verdict=FAIL failed=1 ;;
         esac
         [ "$status" != 124 ] || outcome="hung or too slow: stopped at the time limit"
-        [ "$status" != 125 ] || outcome="the guest died"
+        [ "$status" != 125 ] || outcome=${outcome:-the guest died}
         judged=$(sed -n 's/^verdict //p' <<<"$said")
         printf '%s %s/%s %s: %s%s\n' "$case" "$run" "$runs" "$verdict" "$outcome" "${judged:+; check said $judged}"
-        [ "$verdict" = pass ] && [ -z "${VERBOSE:-}" ] || sed 's/^/    /' <<<"$said" | tail -n 25
+        [ "$verdict" = pass ] && [ -z "${VERBOSE:-}" ] || sed 's/^/    /' <<<"$said" | tail -n 60
     done
 done
 exit $failed

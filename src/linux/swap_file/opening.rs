@@ -27,7 +27,7 @@ use crate::linux::through;
 use crate::linux::topology::Tree;
 use crate::map::OwnedMap;
 use crate::reason::{Class, Holder, Reason, ServedFault, TopologyFault};
-use crate::topology::{Consumer, Override};
+use crate::topology::Override;
 use crate::unit::PageSize;
 
 /// What was opened, and all that was found out.
@@ -62,15 +62,6 @@ impl Opened {
                 Ok(Self { depends_on, ..opened })
             }
             Kind::RegularFile => {
-                let mut depends_on = depends_on;
-                if serving.consumer == Consumer::SameKernel {
-                    let lifts = Override::FILE_BACKED.union(Override::GLOBAL_RECLAIM_EXCLUDED);
-                    let by = serving.below.intersection(lifts);
-                    if by.is_empty() {
-                        return Err(Reason::Served(ServedFault::FileBacked).into());
-                    }
-                    depends_on |= by;
-                }
                 let opened = Self::regular(path, &named, mount.as_ref(), way, page_size, serving, warnings)?;
                 Ok(Self { depends_on, ..opened })
             }
@@ -142,7 +133,7 @@ impl Opened {
 /// Judges what it stands on, for whoever swaps to it.
 fn stands(path: &Path, serving: &Serving) -> Result<Override, OpenError> {
     let topology = Tree::running().path(path)?;
-    Ok(topology.judge(serving.consumer, serving.below).outcome?.depends_on())
+    Ok(topology.judge_below("this server", serving.consumer, serving.below).outcome?.depends_on())
 }
 
 /// Walks the extents by the rules of the file model.

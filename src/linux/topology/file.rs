@@ -53,7 +53,7 @@ impl Follow<'_> {
             for device in self.devices(mount) {
                 match device {
                     Some(device) => self.device(device, below),
-                    None => self.unknown(below, "a device of the filesystem", &mount.source.display().to_string()),
+                    None => self.unknown(below, "a device of the filesystem", &mount.source.to_string_lossy()),
                 }
             }
         }
@@ -112,6 +112,10 @@ impl Follow<'_> {
         let Ok(mounts) = self.tree.mounts() else {
             return self.unknown(depth, "a file, without a mount table", &title);
         };
+        // What a server or another machine serves may hang whoever asks for its attributes, as the device would.
+        if let Some(mount) = mount::by_name(&mounts, &path).filter(|mount| is_served(mount)) {
+            return self.mount(mount, depth, &format!("{title}, by its name alone"));
+        }
         let (number, inode) = match identity(&Path::new("/dev").join(sysfs::name(dir)), device) {
             Ok(Some(identity)) => identity,
             // Who may not ask the device has the name that the kernel gives it: it follows a file that is moved, and
@@ -137,6 +141,10 @@ impl Follow<'_> {
             },
         }
     }
+}
+
+fn is_served(mount: &Mount) -> bool {
+    matches!(filesystem::way(mount), Way::Network(_) | Way::ServedBmap | Way::NoBlockMap("FUSE without a block device"))
 }
 
 /// Which file a loop device has open, asked of the device; `None` for who may not ask it.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Topology, Tree, disk, nbd, process, sysfs};
+use super::{Topology, Tree, device_mapper, disk, nbd, process, sysfs};
+use crate::candidate::Kind;
 use crate::linux::inode::{Device, Inode};
 use crate::topology::{Layer, Link, MAX_DEPTH, MAX_LINKS, Told};
 use crate::ublk::UblkDevice;
@@ -75,8 +76,9 @@ impl<'t> Follow<'t> {
         } else if name.starts_with("loop") {
             self.loop_device(dir, device, depth, &title);
         } else if dir.join("dm").is_dir() {
-            let uuid = sysfs::text(&dir.join("dm/name")).unwrap_or_default();
-            self.stacked(dir, Layer::DeviceMapper, depth, &format!("{title} {uuid}"));
+            let name = sysfs::text(&dir.join("dm/name")).unwrap_or_default();
+            let layer = Layer::DeviceMapper { in_place: device_mapper::maps_in_place(dir) };
+            self.stacked(dir, layer, depth, &format!("{title} {name}"));
         } else if dir.join("md").is_dir() {
             let version = sysfs::text(&dir.join("md/metadata_version"));
             let external = match version.as_deref() {
@@ -135,7 +137,7 @@ impl<'t> Follow<'t> {
         let Some(path) = backing.filter(|path| path != "none") else { return };
         let below = depth.saturating_add(1);
         match Inode::at(&PathBuf::from(&path)) {
-            Ok(inode) if inode.kind == crate::candidate::Kind::BlockDevice => self.device(inode.device, below),
+            Ok(inode) if inode.kind == Kind::BlockDevice => self.device(inode.device, below),
             Ok(_) | Err(_) => self.unknown(below, "what zram writes back to", &path),
         }
     }
@@ -162,10 +164,10 @@ impl<'t> Follow<'t> {
     pub(super) fn opened(&mut self, open: &[process::Open], depth: usize) {
         let mounts = self.tree.mounts().unwrap_or_default();
         for open in open {
-            if open.inode.kind == crate::candidate::Kind::BlockDevice {
-                self.device(open.inode.device, depth);
-            } else {
-                self.file(&open.inode, depth, &mounts, &open.name);
+            match &open.inode {
+                Some(inode) if inode.kind == Kind::BlockDevice => self.device(inode.device, depth),
+                Some(inode) => self.file(inode, depth, &mounts, &open.name),
+                None => self.unknown(depth, "a descriptor of the server that may not be looked at", &open.name),
             }
         }
     }

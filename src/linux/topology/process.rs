@@ -15,7 +15,8 @@ use crate::topology::{Posture, Server, Told};
 /// A file or a device that a server has open and may keep pages on.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
-    pub(super) inode: Inode,
+    /// `None` for what may not be looked at, and may be anything.
+    pub(super) inode: Option<Inode>,
     pub(super) name: String,
     /// Whether by `O_DIRECT`.
     direct: bool,
@@ -68,11 +69,23 @@ pub(super) fn of_connection(tree: &Tree, number: u64) -> Vec<u32> {
 pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
     let mut found: Vec<Open> = Vec::new();
     for pid in pids {
-        for (fd, name) in descriptors(tree, *pid) {
+        let all = descriptors(tree, *pid);
+        if all.len() >= sysfs::MOST_ENTRIES {
+            found.push(Open { inode: None, name: format!("more descriptors of process {pid}"), direct: false });
+        }
+        for (fd, name) in all {
             let is_log = [1, 2].iter().any(|number: &u8| sysfs::name(&fd) == number.to_string());
-            let Some(flags) = flags(tree, *pid, &fd).filter(|_| !is_log) else { continue };
+            if is_log {
+                continue;
+            }
             // Not by asking a server, which may be the one that hangs.
-            let Ok(inode) = Inode::at_cached(&fd) else { continue };
+            let (Some(flags), Ok(inode)) = (flags(tree, *pid, &fd), Inode::at_cached(&fd)) else {
+                // Closed meanwhile, or not shown.
+                if std::fs::symlink_metadata(&fd).is_ok() {
+                    found.push(Open { inode: None, name, direct: false });
+                }
+                continue;
+            };
             let is_written = flags & O_ACCMODE != 0;
             let wanted = match inode.kind {
                 Kind::BlockDevice => !own.contains(&inode.device),
@@ -80,9 +93,9 @@ pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
                 Kind::RegularFile => is_written && flags & O_APPEND == 0,
                 Kind::Directory | Kind::Special(_) => false,
             };
-            let is_new = || found.iter().all(|open| open.inode.identity != inode.identity);
-            if wanted && is_new() {
-                found.push(Open { inode, name, direct: flags & o_direct() != 0 });
+            let is_known = |open: &Open| open.inode.as_ref().is_some_and(|known| known.identity == inode.identity);
+            if wanted && !found.iter().any(is_known) {
+                found.push(Open { inode: Some(inode), name, direct: flags & o_direct() != 0 });
             }
         }
     }
@@ -93,6 +106,7 @@ pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
 pub(super) fn server(tree: &Tree, pids: &[u32], open: &[Open]) -> Server {
     let direct = match (pids, open) {
         ([], _) | (_, []) => Told::Unknown,
+        (_, open) if open.iter().any(|open| open.inode.is_none()) => Told::Unknown,
         (_, open) if open.iter().all(|open| open.direct) => Told::Yes,
         _ => Told::No,
     };

@@ -10,7 +10,7 @@ use crate::topology::Told;
 /// More than any attribute that is asked for, the longest being a path.
 const LARGEST: u64 = 8192;
 /// More than any folder here has entries that matter; a lying one has more.
-const MOST_ENTRIES: usize = 4096;
+pub(super) const MOST_ENTRIES: usize = 4096;
 
 /// The bytes of an attribute, without the newline that the kernel adds; what a name holds besides stays.
 pub(super) fn bytes(path: &Path) -> Option<Vec<u8>> {

@@ -1,0 +1,32 @@
+//! Whether a device-mapper device leaves each sector where it is: by the names that LVM, cryptsetup and multipath give.
+//!
+//! Its table would say so itself, but is told to root alone. The devices below show: LVM marks what a thin volume, a
+//! snapshot, an origin with snapshots, and VDO stand on.
+//!
+//! Source: LVM 2.03, `lib/activate/dev_manager.c` (layers of a volume); Linux v6.18, `drivers/md/dm-sysfs.c` (`uuid`).
+
+use std::path::Path;
+
+use super::sysfs;
+use crate::topology::Told;
+
+/// `dir` is its folder in /sys.
+pub(super) fn maps_in_place(dir: &Path) -> Told {
+    let below = sysfs::entries(&dir.join("slaves"));
+    let marked = |uuid: String| ALLOCATE.iter().any(|mark| uuid.ends_with(mark));
+    if below.iter().filter_map(|slave| uuid(slave)).any(marked) {
+        return Told::No;
+    }
+    let own = uuid(dir).unwrap_or_default();
+    if MAKERS.iter().any(|maker| own.starts_with(maker)) { Told::Yes } else { Told::Unknown }
+}
+
+fn uuid(dir: &Path) -> Option<String> {
+    sysfs::text(&dir.join("dm/uuid"))
+}
+
+/// Of what is below: a thin pool; VDO's pool; what a snapshot was taken of, and what it keeps.
+const ALLOCATE: [&str; 4] = ["-tpool", "-vpool", "-real", "-cow"];
+
+/// Whose other devices map in place: `part` and a number stand before the maker of a device that has partitions.
+const MAKERS: [&str; 5] = ["LVM-", "CRYPT-", "mpath-", "DMRAID-", "part"];
