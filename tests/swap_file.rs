@@ -20,9 +20,15 @@ mod change;
 mod device;
 #[path = "swap_file/exact.rs"]
 mod exact;
+#[path = "swap_file/hold.rs"]
+mod hold;
 #[cfg(all(feature = "fuser", feature = "io-uring"))]
 #[path = "swap_file/injected.rs"]
 mod injected;
+#[path = "machine/lease.rs"]
+mod lease;
+#[path = "swap_file/loops.rs"]
+mod loops;
 #[allow(dead_code)]
 mod machine;
 #[path = "swap_file/pages.rs"]
@@ -39,3 +45,5 @@ mod say;
 mod serve;
 #[path = "swap_file/soak.rs"]
 mod soak;
+#[path = "swap_file/stop.rs"]
+mod stop;

@@ -25,6 +25,8 @@ mod hardened;
 mod hostile;
 #[path = "swapfs/image.rs"]
 mod image;
+#[path = "machine/lease.rs"]
+mod lease;
 #[allow(dead_code)]
 mod machine;
 #[path = "swapfs/naive.rs"]

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use swap_dio::linux::swap_file::SwapFile;
 use swap_dio::{Completion, PageIndex, Reason};
@@ -17,7 +18,7 @@ use crate::superblock::{BLOCK, BLOCK_BYTES};
 pub(crate) enum Backing {
     /// The device, opened for direct I/O.
     Device(File),
-    Engine(Box<SwapFile>),
+    Engine(Arc<SwapFile>),
 }
 
 impl Backing {

@@ -18,7 +18,8 @@ use rustix::mount::{MountFlags, mount};
 use swap_dio::fuse::adapter::fuseblk::MountError;
 use swap_dio::fuse::adapter::{Bounce, SwapGuard, fuseblk};
 use swap_dio::linux::reclaim::Worker;
-use swap_dio::linux::swap_file::{Serving, SwapFile};
+use swap_dio::linux::swap_file::{OpenError, Risks, Serving, SwapFile};
+use swap_dio::reason::{Reason, ServedFault};
 use swap_dio::topology::{Consumer, Override};
 
 use crate::area;
@@ -78,8 +79,8 @@ pub(crate) struct Mounted {
     under: Option<LoopDevice>,
     path: PathBuf,
     _image: Option<Image>,
-    /// What was accepted by name, and without which it would not be served.
-    pub(crate) depends_on: Override,
+    /// What reads and writes the image in mode `loop`.
+    engine: Option<Arc<SwapFile>>,
     /// What each thread that serves found in itself.
     pub(crate) workers: Vec<Worker>,
 }
@@ -114,14 +115,13 @@ impl Mounted {
         };
         let path = image.path.clone();
         let device = under.as_ref().map_or(&path, |under| &under.path);
-        let (backing, image, depends_on) = match mode {
-            Mode::Bmap => (Backing::Device(open_direct(device)?), Some(image), Override::empty()),
+        let (backing, image, engine) = match mode {
+            Mode::Bmap => (Backing::Device(open_direct(device)?), Some(image), None),
             Mode::Loop => {
                 // The engine wants it for itself, and has locks of its own.
                 drop(image);
-                let engine = engine(&path, accepted)?;
-                let depends_on = engine.depends_on();
-                (Backing::Engine(Box::new(engine)), None, depends_on)
+                let engine = Arc::new(engine(&path, accepted)?);
+                (Backing::Engine(Arc::clone(&engine)), None, Some(engine))
             }
         };
         let habits = if mode == Mode::Loop { Habits::Direct } else { habits };
@@ -149,7 +149,7 @@ impl Mounted {
             under,
             path,
             _image: image,
-            depends_on,
+            engine,
             workers: Vec::new(),
         };
         mounted.workers = call(&crew, mounted.mount.target())?;
@@ -162,6 +162,16 @@ impl Mounted {
             mounted.over = Some(over);
         }
         Ok(mounted)
+    }
+
+    /// What was accepted by name, and without which it would not be served.
+    pub(crate) fn depends_on(&self) -> Override {
+        self.engine.as_ref().map_or(Override::empty(), |engine| engine.depends_on())
+    }
+
+    /// Looks whether the image is what it was; whoever opened it in passing is kept out again.
+    pub(crate) fn look(&self) -> std::result::Result<(), Reason> {
+        self.engine.as_ref().map_or(Ok(()), |engine| engine.revalidate())
     }
 
     /// What should be known of the loop devices: one that goes through the page cache swaps into memory.
@@ -270,7 +280,20 @@ fn active(area: &Path) -> String {
 /// Opens an image for its pages to be served to this kernel.
 fn engine(path: &Path, accepted: Override) -> Result<SwapFile> {
     let serving = Serving::new(Consumer::SameKernel).accepting_below(accepted);
-    SwapFile::open(path, &serving).map_err(|error| format!("{}: {error}", path.display()).into())
+    let named = |why: &dyn fmt::Display| format!("{}: {why}", quote::path(path));
+    match SwapFile::open(path, &serving) {
+        Err(OpenError::Refused { why: why @ Reason::Served(ServedFault::BufferedLoop) }) => {
+            // It costs memory, which whoever accepts a loop device over FUSE has been told of.
+            say(format_args!(
+                "{} -> {}",
+                named(&why),
+                why.remedy().unwrap_or_default().replace("FILE", &quote::path(path))
+            ));
+            SwapFile::open(path, &serving.accepting(Risks::BUFFERED_LOOP))
+        }
+        answer => answer,
+    }
+    .map_err(|error| named(&error).into())
 }
 
 /// A mount without a device.

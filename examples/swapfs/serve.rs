@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::io::{Write, stdout};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use swap_dio::Verdict;
 use swap_dio::fuse::adapter::Bounce;
 use swap_dio::linux::reclaim::Step;
 use swap_dio::topology::Override;
@@ -72,8 +73,9 @@ pub(crate) fn serve(
     let accepted = if is_device { accepted | Override::FILE_BACKED } else { accepted };
     let mut mounted = Mounted::new(image, folder, mode, habits, accepted, pool)?;
     say(describe(&mounted.layout));
-    if !mounted.depends_on.is_empty() {
-        say(format_args!("accepted: {}", mounted.depends_on));
+    let depends_on = mounted.depends_on();
+    if !depends_on.is_empty() {
+        say(format_args!("accepted: {depends_on}"));
     }
     if let Some(device) = mounted.buffered() {
         say(format_args!("{} has no direct I/O: what is swapped out stays in the page cache", device.display()));
@@ -105,8 +107,20 @@ pub(crate) fn serve(
 
 /// Serves until told to go. `told` is called once, when that begins.
 fn stay(mounted: &mut Mounted, mut told: impl FnMut()) -> Result<()> {
-    let (mut said, mut was_told) = (String::new(), false);
+    let (mut said, mut was_told, mut looked) = (String::new(), false, Instant::now());
+    let mut is_sound = true;
     loop {
+        if is_sound && looked.elapsed() > LOOK {
+            looked = Instant::now();
+            if let Err(why) = mounted.look() {
+                is_sound = why.verdict() == Verdict::Retry;
+                let remedy = why.remedy().map(|remedy| format!(" -> {remedy}")).unwrap_or_default();
+                say(format_args!(
+                    "{}: {why}{remedy}",
+                    if is_sound { "looking again" } else { "no page is written any more" }
+                ));
+            }
+        }
         let (is_over, is_asked) = (mounted.has_ended(), stop::requested());
         if !was_told && (is_over || is_asked) {
             was_told = true;
@@ -131,6 +145,9 @@ fn stay(mounted: &mut Mounted, mut told: impl FnMut()) -> Result<()> {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+/// Between two looks at the image: less than the time of a lease.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What must have been accepted for a mode, and was not.
 fn refuse_risks(path: &Path, mode: Mode, accepted: Override) -> Result<()> {

@@ -27,9 +27,13 @@
 //!
 //! # Looking again
 //!
-//! [`SwapFile::revalidate`] compares size, attributes and extents with what they were. A change stops the service:
-//! every later request is refused with [`RequestFault::MappingMoved`], and [`SwapFile::stopped`] says why. What was
-//! written before is where it was written; nothing is undone. A file that grew is served on, as swapon does.
+//! [`SwapFile::revalidate`] takes the lease again, and compares size, attributes and extents with what they were. A
+//! change stops the service: every later write is refused with the reason, also one that was admitted before, and
+//! [`SwapFile::stopped`] says it. What was written before is where it was written, and is read as ever, but for what
+//! lies behind a change of extents or a new end. A file that grew is served on, as swapon does. A look that the
+//! kernel had no memory for is no answer: the third in a row stops the service.
+//!
+//! Whoever opens the file waits for the lease, 45 s at most (`lease-break-time`): look at least that often.
 //!
 //! # What is promised, and on what ground
 //!
@@ -51,6 +55,7 @@ mod error;
 mod fcntl;
 mod handle;
 mod hold;
+mod loop_device;
 mod opening;
 #[cfg(feature = "io-uring")]
 mod queue;
@@ -58,13 +63,14 @@ mod queue;
 mod ring;
 mod serving;
 mod snapshot;
+mod stop;
 mod times;
 mod transfer;
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 pub use error::OpenError;
 pub use hold::Hold;
@@ -78,15 +84,16 @@ pub use crate::topology::Consumer;
 use crate::admit::{Policy, Request, Ticket};
 use crate::candidate::Kind;
 use crate::feature::{DirectIo, Features};
+use crate::flags::Direction;
 use crate::map::Slot;
 use crate::model::Model;
-use crate::reason::Reason;
-#[cfg(doc)]
-use crate::reason::RequestFault;
+use crate::reason::{Class, Reason, ServedFault};
 use crate::topology::Override;
-use crate::unit::{Bytes, PageCount};
+use crate::unit::{Bytes, PageCount, PageIndex};
+use hold::Holder;
 use opening::Opened;
 use snapshot::{Look, Snapshot};
+use stop::Stop;
 
 /// A file or a device that serves swap. Only [`open`](Self::open) makes one: it is the proof.
 #[derive(Debug)]
@@ -94,13 +101,16 @@ pub struct SwapFile {
     file: File,
     policy: Policy<Vec<Slot>>,
     snapshot: Snapshot,
-    hold: Hold,
+    hold: Holder,
     times: Times,
     warnings: Vec<Reason>,
     depends_on: Override,
+    accepted: Risks,
     every: u64,
     requests: AtomicU64,
-    stopped: OnceLock<Reason>,
+    /// Looks in a row that were not answered.
+    unanswered: AtomicU32,
+    stop: OnceLock<Stop>,
 }
 
 impl SwapFile {
@@ -130,29 +140,45 @@ impl SwapFile {
         if times == Times::Stamped {
             warnings.push(Reason::TimestampTransaction);
         }
-        let (requests, stopped) = (AtomicU64::new(0), OnceLock::new());
-        Ok(Self { file, policy, snapshot, hold, times, warnings, depends_on, every: serving.every, requests, stopped })
+        let &Serving { accepted, every, .. } = serving;
+        let (requests, unanswered, stop) = (AtomicU64::new(0), AtomicU32::new(0), OnceLock::new());
+        Ok(Self {
+            file,
+            policy,
+            snapshot,
+            hold,
+            times,
+            warnings,
+            depends_on,
+            accepted,
+            every,
+            requests,
+            unanswered,
+            stop,
+        })
     }
 
     /// Admits a request: [`Policy::admit`], after a look at the file if its turn has come.
     ///
     /// # Errors
-    /// The policy's; [`RequestFault::MappingMoved`] once the service has stopped.
+    /// The policy's; once the service has stopped, why, for a write and for a read of what is not to be trusted.
     #[inline]
     pub fn admit(&self, request: &Request) -> Result<Ticket<'_>, Reason> {
         if self.every != 0 {
             let before = self.requests.fetch_add(1, Relaxed);
             if before.checked_rem(self.every) == Some(self.every.saturating_sub(1)) {
-                self.look(Look::UnlessUnderWay)?;
+                // What it finds is said below; a look that was not answered is made again.
+                let _ = self.look(Look::UnlessUnderWay);
             }
         }
+        self.still_serves(request.direction, request.first, request.pages)?;
         self.policy.admit(request)
     }
 
     /// Looks at the file again, now. It allocates nothing; the kernel may, and may read from the disk.
     ///
     /// # Errors
-    /// Why the service has stopped, now or before.
+    /// Why the service has stopped, now or before; [`ServedFault::NotNow`] for a look that was not answered.
     pub fn revalidate(&self) -> Result<(), Reason> {
         self.look(Look::Now)
     }
@@ -161,16 +187,32 @@ impl SwapFile {
         if let Some(reason) = self.stopped() {
             return Err(reason);
         }
-        // Somebody who opened the file in passing has broken the lease: it is taken again, if that can be.
-        if look == Look::Now {
-            let _ = self.hold.renew(&self.file);
+        let is_held = self.hold.renew(&self.file) != Hold::Broken || self.accepted.contains(Risks::UNHELD);
+        let found = if is_held { Ok(()) } else { Err(Reason::Served(ServedFault::Opened)) };
+        match found.and_then(|()| self.snapshot.compare(&self.file, look)) {
+            Ok(()) => {
+                self.unanswered.store(0, Relaxed);
+                Ok(())
+            }
+            Err(reason) if reason.class() == Class::Transient && self.unanswered.fetch_add(1, Relaxed) < LOOKS => {
+                Err(reason)
+            }
+            Err(reason) => {
+                // Said before it is done, so that whoever is refused finds the reason.
+                let stop = *self.stop.get_or_init(|| Stop::new(reason));
+                self.policy.drain();
+                Err(stop.reason)
+            }
         }
-        self.snapshot.compare(&self.file, look).map_err(|reason| {
-            // Said before it is done, so that whoever is refused finds the reason.
-            let reason = *self.stopped.get_or_init(|| reason);
-            self.policy.mapping_moved();
-            reason
-        })
+    }
+
+    /// Whether the service goes on for such a request.
+    #[inline]
+    fn still_serves(&self, direction: Direction, first: PageIndex, pages: PageCount) -> Result<(), Reason> {
+        match self.stop.get() {
+            None => Ok(()),
+            Some(stop) => stop.check(direction, first, pages, self.policy.map().page_size()),
+        }
     }
 
     /// Has the device write what its own cache holds of all that was written: for a consumer that asks for it. No path of swap
@@ -184,7 +226,7 @@ impl SwapFile {
 
     /// Why the service has stopped, if it has.
     pub fn stopped(&self) -> Option<Reason> {
-        self.stopped.get().copied()
+        self.stop.get().map(|stop| stop.reason)
     }
 
     /// Who may do I/O: its limits, what is in flight, how it is closed. Its tickets are good here too.
@@ -220,6 +262,8 @@ impl SwapFile {
     }
 }
 
+/// Looks in a row that may go unanswered.
+const LOOKS: u32 = 2;
 /// Pages for which the kernel has room on its stack (`DIO_INLINE_BIO_VECS`).
 const INLINE_PAGES: PageCount = PageCount::new(4);
 

@@ -1,6 +1,6 @@
 //! Which bytes of the file a reason is about.
 
-use super::Reason;
+use super::{Reason, ServedFault};
 use crate::unit::ByteRange;
 
 impl Reason {
@@ -13,6 +13,7 @@ impl Reason {
             | Self::Extent { range, .. }
             | Self::OnceShared { range, .. }
             | Self::SplitPage { range }
+            | Self::Served(ServedFault::Shared { range } | ServedFault::Changed { range })
             | Self::Misplaced { range, .. }
             | Self::SectionUnaligned { range, .. } => Some(range),
 
@@ -85,7 +86,18 @@ impl Reason {
             | Self::Request(_)
             | Self::Guard(_)
             | Self::Topology(_)
-            | Self::Served(_)
+            | Self::Served(
+                ServedFault::Held
+                | ServedFault::LoopOffset { .. }
+                | ServedFault::BufferedLoop
+                | ServedFault::HeldBelow
+                | ServedFault::FileSizeLimit { .. }
+                | ServedFault::Opened
+                | ServedFault::Cut { .. }
+                | ServedFault::Attribute { .. }
+                | ServedFault::NotNow { .. }
+                | ServedFault::Unanswered { .. },
+            )
             | Self::TimestampTransaction
             | Self::InsecureMode { .. }
             | Self::Posture(_)

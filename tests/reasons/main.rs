@@ -31,7 +31,7 @@ const CODES: &str = "\
     io-failed mapping-moved op-unknown other-model pin-empty pin-overflow pin-page-size pin-unknown pinned pins-full promise-missing queue-full reclaim-context \
     attribute-changed extents-changed not-revalidated other-request size-changed \
     request-dropped request-empty request-too-long short-io shut-down swap-mark transaction-timestamp \
-    device-allocates file-backed-server large-requests layer-unknown loop-below posture server-death ublk-flags";
+    device-allocates file-backed-server file-size-limit large-requests layer-unknown loop-below posture server-death ublk-flags";
 
 /// What the core gave, what it should be, its code, its verdict, swapon's answer, whether there is something to type.
 type Row = (Reason, Reason, &'static str, Verdict, Answer, bool);

@@ -39,7 +39,7 @@ fn requests_of_this_kernels_own_swap_are_small() {
     let Some(disk) = Disk::new(1) else { return };
     let own = Serving::new(Consumer::SameKernel);
     let why = open(&disk.device, &own).map(drop).expect_err("a loop device");
-    assert!(why.to_string().contains("a loop device"), "{why}");
+    assert!(why.to_string().contains("this server keeps the pages in a file"), "{why}");
     let file = open(&disk.device, &own.accepting_below(Override::FILE_BACKED)).expect("a device");
     assert_eq!(file.policy().limit(), PageCount::new(4));
     assert!(is_done(&write(&file, 3, &marked(3, 4, 1)).expect("a ticket")));

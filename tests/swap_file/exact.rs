@@ -71,7 +71,9 @@ fn short_is_an_error_of_the_whole_batch() {
 
     let why = file.revalidate().expect_err("it is smaller");
     assert_eq!(why.code(), "size-changed", "{why}");
-    assert!(read(&file, 0, &mut blank(1)).is_err_and(|why| why.code() == "mapping-moved"));
+    assert!(is_done(&read(&file, 0, &mut blank(32)).expect("a ticket")), "what is left is still read");
+    assert_eq!(read(&file, 120, &mut blank(16)).err().map(|why| why.code()), Some("size-changed"));
+    assert_eq!(write(&file, 0, &marked(0, 1, 1)).err().map(|why| why.code()), Some("size-changed"));
     assert_eq!((file.policy().in_flight(), file.policy().dropped()), (0, 0));
 }
 

@@ -10,7 +10,10 @@ use rustix::process::Signal;
 use swap_dio::linux::Tree;
 
 use crate::area::is_active;
-use crate::daemon::{AREA, Daemon, MODES, alone, assert_intact, filled, folder_with_image, run, said};
+use crate::daemon::{
+    AREA, Daemon, MIB, MODES, WORKING_SET, alone, assert_intact, filled, folder_with_image, run, said,
+};
+use crate::lease::BreakTime;
 use crate::machine::{ready, sh};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -86,6 +89,36 @@ fn an_aborted_connection_is_no_unmount() {
     assert_intact(&mut pressure, "sequential");
     drop(pressure);
     area.deactivate().expect("swapoff by path");
+}
+
+#[test]
+fn an_image_that_somebody_got_at_takes_no_more_and_gives_all_back() {
+    if !ready(&["losetup", "chattr"]) {
+        return;
+    }
+    let _alone = alone();
+    let short = BreakTime::of(Duration::from_secs(2));
+    let mut daemon = Daemon::over_loop();
+    let area = daemon.swap_on();
+    let mut pressure = filled();
+    let chattr = sh(&format!("chattr +i {}", daemon.image.display()));
+    assert!(chattr.expect_err("it is held").contains("temporarily unavailable"));
+    // Who waits gets in, and is seen.
+    let mut other = Command::new("sh").args(["-c", "exec sleep 100 <>\"$0\""]).arg(&daemon.image).spawn().expect("sh");
+    let wanted = "no page is written any more: somebody else has the file open";
+    let is_seen = daemon.wait_until(3 * SOON, |daemon| daemon.said().contains(wanted));
+    let _ = other.kill();
+    let _ = other.wait();
+    assert!(is_seen, "{}", daemon.said());
+    // With room for all of it nothing has to go out.
+    pressure.limit(2 * WORKING_SET * MIB).expect("more memory");
+    assert_intact(&mut pressure, "random");
+    area.deactivate().expect("swapoff");
+    assert_intact(&mut pressure, "sequential");
+    drop(pressure);
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended(SOON).is_some_and(|status| status.success()), "{}", daemon.said());
+    drop(short);
 }
 
 #[test]

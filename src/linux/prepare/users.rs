@@ -11,6 +11,11 @@ use crate::linux::inode::Inode;
 
 /// Somebody else who may write to the file, in words; `None` where none is seen.
 pub(in crate::linux) fn writer(inode: &Inode) -> std::io::Result<Option<String>> {
+    writer_but(inode, "")
+}
+
+/// The same, but for the loop device of that name.
+pub(in crate::linux) fn writer_but(inode: &Inode, own_device: &str) -> std::io::Result<Option<String>> {
     let is_it = |path: &Path| Inode::at(path).is_ok_and(|other| other.identity == inode.identity);
     let own = std::process::id().to_string();
     for process in names(Path::new("/proc"))? {
@@ -29,7 +34,7 @@ pub(in crate::linux) fn writer(inode: &Inode) -> std::io::Result<Option<String>>
     }
     for device in names(Path::new("/sys/block")).unwrap_or_default() {
         let backing = std::fs::read_to_string(Path::new("/sys/block").join(&device).join("loop/backing_file"));
-        if backing.is_ok_and(|path| is_it(&PathBuf::from(path.trim_end_matches('\n')))) {
+        if device != own_device && backing.is_ok_and(|path| is_it(&PathBuf::from(path.trim_end_matches('\n')))) {
             return Ok(Some(format!("the loop device {device}")));
         }
     }

@@ -7,14 +7,18 @@
 //! | exclusive claim | mounts, swapon, other exclusive openers | who opens the device plainly, and writes |
 //!
 //! swapon has `S_SWAPFILE`, which stops all of it in the kernel; a server has nothing like that. So the file is looked
-//! at again, and service stops when it has changed. The mere try to open the file breaks a lease, also one that did not
-//! wait: [`renew`](Hold::renew) takes it again.
+//! at again, and service stops when it has changed, or when somebody has outwaited the lease.
+//!
+//! The mere try to open the file breaks a lease, also one that did not wait. Each look takes it again, unless somebody
+//! is waiting: to give it back for a moment would let that one in. Where looks are further apart than the time of a
+//! lease, one who came and went between two is not seen.
 //!
 //! Source: Linux v6.18, `fs/locks.c` (`check_conflicting_open`, `__break_lease`, `time_out_leases`),
 //! `block/bdev.c:bd_may_claim`.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -31,6 +35,8 @@ use crate::reason::{Reason, ServedFault};
 pub enum Hold {
     /// A writer's lease, and a lock.
     Lease,
+    /// The same, and somebody waits to open the file, until the time of the lease is over.
+    Contested,
     /// A lock only: this filesystem has no leases, or the file belongs to another user.
     Lock,
     /// A lock only: a lease was held, and somebody who opened the file has outwaited it.
@@ -39,51 +45,85 @@ pub enum Hold {
     Exclusive,
 }
 
-impl Hold {
+/// A hold, and when it was last seen to be whole.
+#[derive(Debug)]
+pub(super) struct Holder {
+    taken: Hold,
+    began: Instant,
+    /// Milliseconds from then to the last time that the lease was held in full.
+    full: AtomicU64,
+    /// How long a lease that is being broken lasts; `None` for ever.
+    lasts: Option<Duration>,
+}
+
+impl Holder {
     /// Takes what a regular file has.
     ///
     /// # Errors
     /// [`ServedFault::Held`]; the errno of a call that has to go.
     pub(super) fn of_file(fd: impl AsFd, inode: &Inode) -> Result<Self, OpenError> {
         let held = || OpenError::from(Reason::Served(ServedFault::Held));
-        match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+        match patiently(|| flock(&fd, FlockOperation::NonBlockingLockExclusive)) {
             // NFS takes a lock on the server, which may have none.
             Ok(()) | Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => (),
             Err(Errno::AGAIN) => return Err(held()),
             Err(error) => return Err(failed("lock the file")(error)),
         }
-        let mut taken = take_lease(&fd);
-        for _ in 0..TRIES {
-            // A child that another thread of ours has just forked has our descriptors until it runs its program.
-            if taken == Err(Errno::AGAIN) {
-                std::thread::sleep(PAUSE);
-                taken = take_lease(&fd);
-            }
-        }
-        match taken {
-            Ok(()) => Ok(Self::Lease),
+        match patiently(|| take_lease(&fd)) {
+            Ok(()) => Ok(Self::new(Hold::Lease)),
             Err(Errno::AGAIN) => Err(held()),
             // Without a lease /proc must say that nobody writes.
             Err(_) => match users::writer(inode).map_err(no_fact("who has it open"))? {
-                None => Ok(Self::Lock),
+                None => Ok(Self::new(Hold::Lock)),
                 Some(_) => Err(held()),
             },
         }
     }
 
-    /// The hold now; a lease that somebody broke without waiting is taken again.
-    pub(super) fn renew(self, fd: impl AsFd) -> Self {
-        match self {
-            Self::Lease | Self::Broken if has_lease(&fd) => Self::Lease,
-            Self::Lease | Self::Broken => {
-                // A lease that is being broken can only be given back.
-                let taken = give_lease_back(&fd).and_then(|()| take_lease(&fd));
-                if taken.is_ok() { Self::Lease } else { Self::Broken }
-            }
-            Self::Lock | Self::Exclusive => self,
+    /// That of a device which was opened for oneself.
+    pub(super) fn of_device() -> Self {
+        Self::new(Hold::Exclusive)
+    }
+
+    fn new(taken: Hold) -> Self {
+        let text = std::fs::read_to_string("/proc/sys/fs/lease-break-time").unwrap_or_default();
+        let lasts = match text.trim().parse() {
+            Ok(0) => None,
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => Some(Duration::ZERO),
+        };
+        Self { taken, began: Instant::now(), full: AtomicU64::new(0), lasts }
+    }
+
+    /// The hold now; a lease that somebody broke without waiting is taken again. It allocates nothing.
+    pub(super) fn renew(&self, fd: impl AsFd) -> Hold {
+        if self.taken != Hold::Lease {
+            return self.taken;
         }
+        // Of one that is being broken, to take it says only whether somebody has the file open, or is about to.
+        let is_full = has_lease(&fd)
+            || take_lease(&fd).is_ok() && (has_lease(&fd) || give_lease_back(&fd).is_ok() && take_lease(&fd).is_ok());
+        let now = self.began.elapsed();
+        if is_full {
+            self.full.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
+            return Hold::Lease;
+        }
+        let broken_for = now.saturating_sub(Duration::from_millis(self.full.load(Relaxed)));
+        if self.lasts.is_some_and(|lasts| broken_for >= lasts) { Hold::Broken } else { Hold::Contested }
     }
 }
 
-const TRIES: u32 = 8;
+/// Tries again for a moment: a child that another thread of ours has just forked has our descriptors, and those that
+/// were just closed, until it runs its program.
+fn patiently(mut take: impl FnMut() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    for _ in 0..TRIES {
+        match take() {
+            Err(Errno::AGAIN) => std::thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+    take()
+}
+
+const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(5);

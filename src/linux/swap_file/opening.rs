@@ -5,9 +5,11 @@ use std::path::Path;
 
 use rustix::fs::{Advice, Mode, OFlags, fadvise, fcntl_setfl, fdatasync};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::error::{OpenError, failed};
-use super::hold::Hold;
+use super::hold::Holder;
+use super::loop_device;
 use super::serving::{Risks, Serving};
 use super::snapshot::Snapshot;
 use super::times::{Times, reopen_without_stamps};
@@ -26,15 +28,15 @@ use crate::linux::report::{Depth, Examination};
 use crate::linux::through;
 use crate::linux::topology::Tree;
 use crate::map::OwnedMap;
-use crate::reason::{Class, Holder, Reason, ServedFault, TopologyFault};
+use crate::reason::{self, Class, Reason, ServedFault, TopologyFault};
 use crate::topology::Override;
-use crate::unit::PageSize;
+use crate::unit::{Bytes, PageSize};
 
 /// What was opened, and all that was found out.
 pub(super) struct Opened {
     pub(super) file: File,
     pub(super) inode: Inode,
-    pub(super) hold: Hold,
+    pub(super) hold: Holder,
     pub(super) times: Times,
     pub(super) map: OwnedMap,
     pub(super) snapshot: Snapshot,
@@ -50,7 +52,11 @@ impl Opened {
         let page_size = crate::linux::page_size().ok_or(ExamineError::PageSize)?;
         let named = Inode::at(path).map_err(ExamineError::LookUp)?;
         let (mount, way) = filesystem::of(&named).map_err(no_fact("the mount table"))?;
-        let found = examine(path, Depth::All)?;
+        let found = examine(path, Depth::All).map_err(|error| match error {
+            // Not without waiting: somebody holds a lease on it.
+            ExamineError::Open(Errno::AGAIN) => OpenError::from(Reason::Served(ServedFault::Held)),
+            error => error.into(),
+        })?;
         judge(&found, way, serving)?;
         let depends_on = stands(path, serving)?;
         // What swapon(8) would advise holds here too; what the header says does not.
@@ -58,6 +64,9 @@ impl Opened {
             found.warnings.iter().copied().filter(|warning| concerns(warning, way, Risks::empty())).collect();
         match named.kind {
             Kind::BlockDevice => {
+                if let Some(backing) = &found.backing {
+                    loop_device::check(named.device, &backing.path, page_size, serving.accepted)?;
+                }
                 let opened = Self::device(path, &named, mount.as_ref(), page_size, warnings)?;
                 Ok(Self { depends_on, ..opened })
             }
@@ -81,7 +90,7 @@ impl Opened {
         let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY;
         let file = match rustix::fs::open(path, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
-            Err(Errno::BUSY) => return Err(Reason::DeviceHeld { holder: Holder::Someone }.into()),
+            Err(Errno::BUSY) => return Err(Reason::DeviceHeld { holder: reason::Holder::Someone }.into()),
             Err(error) => return Err(failed("open it for direct I/O")(error)),
         };
         let inode = same(&file, named)?;
@@ -90,7 +99,16 @@ impl Opened {
         let map = Activation::block_device(&area, Vec::new())?;
         settle(&file)?;
         let times = Times::of_node_on(mount);
-        Ok(Self { file, inode, hold: Hold::Exclusive, times, map, snapshot, warnings, depends_on: Override::empty() })
+        Ok(Self {
+            file,
+            inode,
+            hold: Holder::of_device(),
+            times,
+            map,
+            snapshot,
+            warnings,
+            depends_on: Override::empty(),
+        })
     }
 
     fn regular(
@@ -111,11 +129,12 @@ impl Opened {
             }
         }
         let inode = same(&file, named)?;
-        let hold = Hold::of_file(&file, &inode)?;
+        let hold = Holder::of_file(&file, &inode)?;
         // From here on the file is held: what is found now stays, and what was judged before may have changed.
-        if let Some(reason) = through::inode(&inode, mount, page_size) {
+        if let Some(reason) = through::inode(&inode, mount, page_size).or_else(|| changed(&inode)) {
             return Err(reason.into());
         }
+        limit(inode.size)?;
         settle(&file)?;
         let area = Area::without_header(inode.size, page_size)?;
         let has_extents = !matches!(way, Way::Network(_));
@@ -173,6 +192,26 @@ fn same(file: &File, named: &Inode) -> Result<Inode, OpenError> {
     let inode = Inode::of(file).map_err(fact("its attributes"))?;
     let is_same = inode.kind == named.kind && inode.identity == named.identity && inode.device == named.device;
     if is_same { Ok(inode) } else { Err(ExamineError::Replaced.into()) }
+}
+
+/// An attribute that the examination refuses, and that came after it.
+fn changed(inode: &Inode) -> Option<Reason> {
+    let rows = [
+        (inode.immutable, Reason::Immutable),
+        (inode.append_only, Reason::AppendOnly),
+        (inode.encrypted, Reason::Encrypted),
+        (inode.verity, Reason::Verity),
+        (inode.dax, Reason::Dax),
+    ];
+    rows.into_iter().find(|(is, _)| *is).map(|(_, reason)| reason)
+}
+
+/// A write past the limit ends the process.
+fn limit(size: Bytes) -> Result<(), Reason> {
+    match getrlimit(Resource::Fsize).current.map(Bytes::new) {
+        Some(limit) if limit < size => Err(Reason::Served(ServedFault::FileSizeLimit { limit, size })),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Has what is dirty written, and the page cache emptied: a page that cannot be dropped from it makes a direct write a

@@ -64,6 +64,12 @@ impl Queue {
         self.places.get_mut(usize::from(place)).filter(|place| !place.is_flying)?.memory.as_deref_mut()
     }
 
+    /// Whether a request of so many bytes has room in the memory of a place.
+    pub(super) fn fits(&self, place: u16, length: u32) -> bool {
+        let room = self.memory(place).and_then(|memory| u32::try_from(memory.len()).ok());
+        room.is_some_and(|room| length <= room)
+    }
+
     /// Puts the request of a place into the ring; [`submit`](Self::submit) sends it. `None`, and nothing is put there,
     /// if the place has one already or its memory is shorter.
     pub(super) fn push(&mut self, place: u16, direction: Direction, offset: u64, length: u32) -> Option<()> {

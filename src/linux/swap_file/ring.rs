@@ -10,6 +10,7 @@ use super::queue::Queue;
 use super::transfer::other;
 use crate::admit::{Completion, InFlight, Ticket};
 use crate::flags::Direction;
+use crate::reason::Reason;
 use crate::unit::{PageCount, PageIndex};
 
 /// A queue of requests to one [`SwapFile`], for one thread at a time.
@@ -42,9 +43,21 @@ pub struct Ring<'f> {
     file: &'f SwapFile,
     queue: Queue,
     flying: Vec<Option<InFlight<'f>>>,
+    /// Started, and not yet the kernel's.
+    waiting: VecDeque<Waiting>,
+    /// Those that it was not given, since the service had stopped.
+    refused: VecDeque<(u16, Reason)>,
     free: VecDeque<u16>,
     /// Which ring this is: no other has the number, now or later.
     number: u64,
+}
+
+/// Where a started request goes.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    place: u16,
+    offset: u64,
+    length: u32,
 }
 
 /// Memory on loan from a [`Ring`]: of whole pages, page-aligned, locked and registered. What it holds is of whoever had
@@ -119,9 +132,10 @@ impl<'f> Ring<'f> {
             return Err(RingError::Pages { asked: pages, limit });
         };
         let queue = Queue::new(&file.file, depth, bytes).map_err(failed("make an io_uring"))?;
-        let flying = (0..depth).map(|_| None).collect();
+        let (flying, places) = ((0..depth).map(|_| None).collect(), usize::from(depth));
+        let (waiting, refused) = (VecDeque::with_capacity(places), VecDeque::with_capacity(places));
         let number = RINGS.fetch_add(1, Relaxed);
-        Ok(Self { file, queue, flying, free: (0..depth).collect(), number })
+        Ok(Self { file, queue, flying, waiting, refused, free: (0..depth).collect(), number })
     }
 
     /// Lends memory for one request; `None` while all is in use.
@@ -165,21 +179,23 @@ impl<'f> Ring<'f> {
             Ok((_, in_flight)) => in_flight,
             Err(completion) => return Err(ended(memory, completion)),
         };
-        let pushed = self.own(&memory).and_then(|place| self.queue.push(place, direction, offset, length));
-        match self.flying.get_mut(usize::from(memory.place)).filter(|_| pushed.is_some()) {
-            Some(at) => {
+        let place = self.own(&memory).filter(|place| self.queue.fits(*place, length));
+        match place.and_then(|place| Some((place, self.flying.get_mut(usize::from(place))?))) {
+            Some((place, at)) => {
                 *at = Some(in_flight);
+                self.waiting.push_back(Waiting { place, offset, length });
                 Ok(())
             }
             None => Err(ended(memory, in_flight.fail(other("its memory is too short, or of another ring")))),
         }
     }
 
-    /// Sends what was started to the kernel.
+    /// Sends what was started to the kernel; if the service has stopped meanwhile, it has failed instead.
     ///
     /// # Errors
     /// [`RingError::Failed`]: what was started is still to be sent.
     pub fn submit(&mut self) -> Result<(), RingError> {
+        self.hand_over();
         self.queue.submit().map_err(failed("send requests to the ring"))
     }
 
@@ -192,6 +208,10 @@ impl<'f> Ring<'f> {
         if let Some(ended) = self.reap() {
             return Ok(Some(ended));
         }
+        self.hand_over();
+        if !self.refused.is_empty() {
+            return Ok(self.reap());
+        }
         self.queue.wait(limit).map_err(failed("wait for the ring"))?;
         Ok(self.reap())
     }
@@ -201,16 +221,41 @@ impl<'f> Ring<'f> {
         self.flying.iter().filter(|place| place.is_some()).count()
     }
 
+    /// Puts what was started into the ring's own queue.
+    fn hand_over(&mut self) {
+        while let Some(Waiting { place, offset, length }) = self.waiting.pop_front() {
+            let Some(in_flight) = self.flying.get(usize::from(place)).and_then(Option::as_ref) else { continue };
+            let ticket = in_flight.ticket();
+            let direction = ticket.direction();
+            let refused = match self.file.still_serves(direction, ticket.first(), ticket.pages()) {
+                Ok(()) => {
+                    let pushed = self.queue.push(place, direction, offset, length);
+                    pushed.is_none().then(|| other("the ring has no room for it"))
+                }
+                Err(reason) => Some(reason),
+            };
+            self.refused.extend(refused.map(|reason| (place, reason)));
+        }
+    }
+
     fn reap(&mut self) -> Option<Ended> {
+        if let Some((place, reason)) = self.refused.pop_front() {
+            return self.ended(place, |in_flight| in_flight.fail(reason));
+        }
         while let Some((place, returned)) = self.queue.reap() {
-            if let Some(in_flight) = self.flying.get_mut(usize::from(place)).and_then(Option::take) {
-                let ticket = in_flight.ticket();
-                let (direction, first, pages) = (ticket.direction(), ticket.first(), ticket.pages());
-                let completion = in_flight.complete(returned.into());
-                return Some(Ended { memory: Lent { place, ring: self.number }, completion, direction, first, pages });
+            let ended = self.ended(place, |in_flight| in_flight.complete(returned.into()));
+            if ended.is_some() {
+                return ended;
             }
         }
         None
+    }
+
+    fn ended(&mut self, place: u16, end: impl FnOnce(InFlight<'f>) -> Completion) -> Option<Ended> {
+        let in_flight = self.flying.get_mut(usize::from(place)).and_then(Option::take)?;
+        let ticket = in_flight.ticket();
+        let (direction, first, pages) = (ticket.direction(), ticket.first(), ticket.pages());
+        Some(Ended { memory: Lent { place, ring: self.number }, completion: end(in_flight), direction, first, pages })
     }
 
     /// The place of a loan, if it is of this ring.

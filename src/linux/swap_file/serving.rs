@@ -16,11 +16,17 @@ bitflags::bitflags! {
         /// A file of NFS or SMB: whether a write allocates is up to a server that cannot be asked. Extents are not
         /// seen, so only size and attributes are looked at again.
         const NETWORK = 1 << 1;
+        /// A loop device without direct I/O: what is written stays in the page cache of the file below it, which needs
+        /// memory for each page, and is on no disk when the request ends.
+        const BUFFERED_LOOP = 1 << 2;
+        /// Whoever opens the file and outwaits the lease: what it writes may be lost, make a direct write a buffered one,
+        /// or be what a read finds. Without this the service stops.
+        const UNHELD = 1 << 3;
     }
 }
 
 impl Risks {
-    /// The risk of that name, kebab-case: `btrfs-nocow`, `network`.
+    /// The risk of that name, kebab-case: `btrfs-nocow`, `network`, `buffered-loop`, `unheld`.
     pub fn named(name: &str) -> Option<Self> {
         NAMES.into_iter().find(|(_, other)| *other == name).map(|(risk, _)| risk)
     }
@@ -39,7 +45,12 @@ impl fmt::Display for Risks {
     }
 }
 
-const NAMES: [(Risks, &str); 2] = [(Risks::BTRFS_NOCOW, "btrfs-nocow"), (Risks::NETWORK, "network")];
+const NAMES: [(Risks, &str); 4] = [
+    (Risks::BTRFS_NOCOW, "btrfs-nocow"),
+    (Risks::NETWORK, "network"),
+    (Risks::BUFFERED_LOOP, "buffered-loop"),
+    (Risks::UNHELD, "unheld"),
+];
 
 /// How a file is to be served.
 #[derive(Clone, Copy, Debug)]

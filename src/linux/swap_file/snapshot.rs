@@ -43,10 +43,11 @@ impl Snapshot {
         let size = size_of(&fd, &inode).map_err(unanswered)?;
         let (mut answer, mut extents) = (RawFiemap::new(), Vec::new());
         if has_extents {
-            joined(&mut answer, &fd, size, |extent| {
+            let shared = joined(&mut answer, &fd, size, |extent| {
                 extents.push(extent);
                 Ok(())
             })?;
+            shared.map_or(Ok(()), Err)?;
         }
         Ok(Self { inode, size, extents, has_extents, answer: Mutex::new(answer) })
     }
@@ -90,16 +91,19 @@ impl Snapshot {
     fn compare_extents(&self, answer: &mut RawFiemap, fd: impl AsFd) -> Result<(), Reason> {
         let mut expected = self.extents.iter();
         let mut seen = Bytes::ZERO;
-        joined(answer, fd, self.size, |extent| {
+        let shared = joined(answer, fd, self.size, |extent| {
             match expected.next() {
                 Some(other) if *other == extent => (),
-                Some(other) => return Err(changed(other.logical.min(extent.logical), self.size)),
+                Some(other) => return Err(changed(parting(*other, extent), self.size)),
                 None => return Err(changed(extent.logical, self.size)),
             }
             seen = extent.logical.checked_add(extent.length).unwrap_or(seen);
             Ok(())
         })?;
-        if expected.next().is_some() { Err(changed(seen, self.size)) } else { Ok(()) }
+        if expected.next().is_some() {
+            return Err(changed(seen, self.size));
+        }
+        shared.map_or(Ok(()), Err)
     }
 
     fn changed_attribute(&self, now: &Inode) -> Option<&'static str> {
@@ -124,18 +128,25 @@ fn size_of(fd: impl AsFd, inode: &Inode) -> rustix::io::Result<Bytes> {
 
 /// Hands on the extents below `size`, cut there, each joined with those that merely go on where it ends.
 ///
-/// How a filesystem cuts an extent into pieces is its own affair, and may change from one look to the next.
+/// How a filesystem cuts an extent into pieces is its own affair, and may change from one look to the next. Whether it is
+/// shared is none of what is compared, since what is read stays the same: the first that is shared is returned.
 fn joined(
     answer: &mut RawFiemap,
     fd: impl AsFd,
     size: Bytes,
     mut take: impl FnMut(FileExtent) -> Result<(), Reason>,
-) -> Result<(), Reason> {
+) -> Result<Option<Reason>, Reason> {
     let mut open: Option<FileExtent> = None;
+    let mut shared = None;
     let mut result = Ok(());
     let walked = fiemap::walk_with(answer, fd, Bytes::ZERO, size, |claim| {
         result = claim.and_then(|claim| {
+            let is_shared = claim.flags.contains(ExtentFlags::SHARED);
             let claim = cut(claim, size);
+            if is_shared && shared.is_none() {
+                let range = ByteRange::new(claim.logical, claim.length);
+                shared = Some(Reason::Served(ServedFault::Shared { range }));
+            }
             match open.and_then(|before| join(before, claim)) {
                 Some(both) => open = Some(both),
                 None => {
@@ -150,14 +161,23 @@ fn joined(
     });
     walked.map_err(unanswered)?;
     result?;
-    open.map_or(Ok(()), take)
+    open.map_or(Ok(()), take)?;
+    Ok(shared)
 }
 
 fn cut(claim: FileExtent, size: Bytes) -> FileExtent {
     let room = size.checked_sub(claim.logical).unwrap_or(Bytes::ZERO);
     // What the log has not seen yet is a moment's state.
-    let flags = claim.flags.difference(ExtentFlags::UNCOMMITTED);
+    let flags = claim.flags.difference(ExtentFlags::UNCOMMITTED | ExtentFlags::SHARED);
     FileExtent { length: claim.length.min(room), flags, ..claim }
+}
+
+/// From where two extents differ: the one may be a part of the other.
+fn parting(was: FileExtent, now: FileExtent) -> Bytes {
+    let length = was.length.min(now.length);
+    let both = FileExtent { length, ..was } == FileExtent { length, ..now };
+    let end = was.logical.checked_add(length).filter(|_| both);
+    end.unwrap_or(was.logical.min(now.logical))
 }
 
 fn join(first: FileExtent, second: FileExtent) -> Option<FileExtent> {
@@ -177,5 +197,8 @@ fn changed(from: Bytes, size: Bytes) -> Reason {
 
 fn unanswered(error: Errno) -> Reason {
     let errno = u16::try_from(error.raw_os_error()).unwrap_or(5);
-    Reason::Served(ServedFault::Unanswered { errno })
+    Reason::Served(match error {
+        Errno::NOMEM | Errno::INTR | Errno::AGAIN => ServedFault::NotNow { errno },
+        _ => ServedFault::Unanswered { errno },
+    })
 }

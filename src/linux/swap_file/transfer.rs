@@ -13,8 +13,9 @@ use crate::unit::Bytes;
 impl SwapFile {
     /// Writes the pages of a ticket from memory in pieces, in the order of the pages.
     ///
-    /// Each piece is whole pages and aligned as the request said; together they are the request. Anything else fails
-    /// the ticket, and nothing is written.
+    /// Each piece is whole pages, one at least, and aligned as the request said; together they are the request. Anything
+    /// else fails the ticket, and nothing is written; so does a service that has stopped meanwhile. Of more than eight
+    /// pieces the kernel allocates the list (`UIO_FASTIOV`).
     pub fn write(&self, ticket: Ticket<'_>, memory: &[IoSlice<'_>]) -> Completion {
         match self.place(&ticket, Direction::Write, memory.iter().map(|piece| &**piece)) {
             Ok(offset) => {
@@ -49,7 +50,7 @@ impl SwapFile {
         let mut total = 0u64;
         for piece in memory {
             let length = Bytes::new(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-            if !length.is_aligned(page.into()) {
+            if length == Bytes::ZERO || !length.is_aligned(page.into()) {
                 return Err(Reason::Request(RequestFault::BufferLength { length, page: page.bytes() }));
             }
             let address = piece.as_ptr().addr();
@@ -70,6 +71,7 @@ impl SwapFile {
         if ticket.direction() != direction {
             return Err(other("it goes the other way"));
         }
+        self.still_serves(ticket.direction(), ticket.first(), ticket.pages())?;
         let run = ticket.runs().next().filter(|run| run.target() == ticket.first() && run.length() == ticket.pages());
         run.and_then(|run| run.target().to_bytes(ticket.page_size()))
             .map(Bytes::get)
