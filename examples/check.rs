@@ -57,7 +57,7 @@ struct Arguments {
     #[arg(long, value_name = "OUT", conflicts_with = "json")]
     svg: Option<PathBuf>,
     /// Risks of what it stands on that are accepted, by name: loop-over-fuse, file-backed, local-nbd, large-requests,
-    /// blocks-stay, server-death, data-path, global-reclaim-excluded
+    /// blocks-stay, server-death, data-path, posture-held, global-reclaim-excluded
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = risk)]
     accept_risk: Vec<Override>,
     /// Files or block devices; without any, sample files are made in a temporary folder and explained

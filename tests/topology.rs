@@ -156,7 +156,13 @@ fn rows() -> Vec<Row> {
             "ublk over what nobody sees",
             vec![ublk(HARDENED)],
             Some("server-death"),
-            vec![all_of(&[DEATH, FILE]), all_of(&[DEATH, RECLAIM])],
+            vec![all_of(&[DEATH, Override::DATA_PATH])],
+        ),
+        (
+            "ublk, seen from outside",
+            vec![ublk(Server { posture: Posture::Unknown, ..HARDENED }), Layer::Disk],
+            Some("posture"),
+            vec![all_of(&[DEATH, Override::POSTURE_HELD]), all_of(&[DEATH, RECLAIM])],
         ),
         // Loop devices over FUSE, NBD.
         (
@@ -170,6 +176,18 @@ fn rows() -> Vec<Row> {
             vec![LOOP, Layer::Fuse(HARDENED), EXT4, Layer::Disk],
             Some("loop-backing"),
             vec![all_of(&[FUSE, FILE]), RECLAIM],
+        ),
+        (
+            "loop over FUSE, allocating",
+            vec![LOOP, Layer::Fuse(Server { allocates_nothing: Told::No, ..HARDENED }), Layer::Disk],
+            Some("loop-backing"),
+            vec![all_of(&[FUSE, Override::DATA_PATH]), RECLAIM],
+        ),
+        (
+            "loop over FUSE over what nobody sees",
+            vec![LOOP, Layer::Fuse(HARDENED)],
+            Some("loop-backing"),
+            vec![all_of(&[FUSE, Override::DATA_PATH]), all_of(&[RECLAIM, Override::DATA_PATH])],
         ),
         ("loop over FUSE, naive", vec![LOOP, Layer::Fuse(NAIVE), Layer::Disk], Some("loop-backing"), vec![RECLAIM]),
         (
@@ -216,7 +234,13 @@ fn rows() -> Vec<Row> {
             vec![FILE, RECLAIM],
         ),
         ("loop over a disk", vec![LOOP, Layer::Disk], None, vec![]),
-        ("loop over tmpfs", vec![LOOP, Layer::Memory("tmpfs")], Some("in-memory"), vec![RECLAIM]),
+        (
+            "loop over a disk, through the page cache",
+            vec![Layer::Loop { direct: Told::No }, Layer::Disk],
+            Some("loop-backing"),
+            vec![RECLAIM],
+        ),
+        ("loop over tmpfs", vec![LOOP, Layer::Memory("tmpfs")], Some("in-memory"), vec![]),
         ("ext4 on a loop over ext4: advice", vec![EXT4, LOOP, EXT4, Layer::Disk], None, vec![]),
         // What is not in the table.
         ("nothing", vec![], Some("layer-unknown"), vec![]),
@@ -250,6 +274,27 @@ fn each_row_for_both_consumers_and_each_risk() {
                 assert_eq!(allowed.to_string().contains("accepting"), !depends.is_empty(), "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn another_kernel_is_asked_what_is_not_about_memory() {
+    let flagged = |flags| Layer::Ublk {
+        device: Some(UblkDevice { flags, locks_buffers: true }),
+        max_sectors: None,
+        server: NAIVE,
+    };
+    for (layers, refused) in [
+        (vec![flagged(0)], None),
+        // A zoned device has no write in place; another user's device shows every page.
+        (vec![flagged(UblkFeatures::ZONED.bits())], Some("ublk-flags")),
+        (vec![flagged(1 << 63)], Some("ublk-flags")),
+        (vec![Layer::Unknown("x")], Some("layer-unknown")),
+    ] {
+        let found = judge(&chain(&layers), Consumer::OtherKernel, Override::all());
+        assert_eq!(found.as_ref().err().map(|why| why.code()), refused, "{layers:?}");
+        // The proof says whose it is.
+        assert!(found.is_err() || found.is_ok_and(|allowed| allowed.consumer() == Consumer::OtherKernel));
     }
 }
 

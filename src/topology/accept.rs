@@ -18,11 +18,15 @@ bitflags::bitflags! {
         const BLOCKS_STAY = 1 << 4;
         /// The server's death: of the machine (ublk), or of every way but a reboot to end the swap (fuseblk).
         const SERVER_DEATH = 1 << 5;
-        /// Whoever accepts it knows that the server allocates nothing while it serves.
+        /// Whoever accepts it knows the way of a page through the server: that it allocates nothing while it serves, and
+        /// what it keeps the pages on, where that cannot be seen.
         const DATA_PATH = 1 << 6;
         /// Everything but the server is in memory cgroups with a hard limit, and their sum leaves headroom: the kernel
-        /// as a whole never reclaims. No program can check it.
+        /// as a whole never reclaims. The server is in none of them. No program can check it.
         const GLOBAL_RECLAIM_EXCLUDED = 1 << 7;
+        /// Whoever accepts it knows that the server holds the reclaim posture, which shows from inside only. A step that
+        /// is seen to be missing is not made up for.
+        const POSTURE_HELD = 1 << 8;
     }
 }
 
@@ -37,6 +41,7 @@ impl Override {
         ("server-death", Self::SERVER_DEATH),
         ("data-path", Self::DATA_PATH),
         ("global-reclaim-excluded", Self::GLOBAL_RECLAIM_EXCLUDED),
+        ("posture-held", Self::POSTURE_HELD),
     ];
 
     /// The risk of that name; `None` if none has it.

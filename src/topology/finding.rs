@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::accept::Override;
+use super::layer::Consumer;
 use super::rule::Rule;
 use crate::reason::{Reason, Verdict};
 
@@ -70,12 +71,18 @@ impl fmt::Display for Finding {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct Allowed {
+    consumer: Consumer,
     depends_on: Override,
 }
 
 impl Allowed {
-    pub(super) const fn new(depends_on: Override) -> Self {
-        Self { depends_on }
+    pub(super) const fn new(consumer: Consumer, depends_on: Override) -> Self {
+        Self { consumer, depends_on }
+    }
+
+    /// Whose swap it is a proof for, and no other's.
+    pub const fn consumer(self) -> Consumer {
+        self.consumer
     }
 
     /// The risks that it depends on: they are to be printed wherever the verdict is.
@@ -86,10 +93,11 @@ impl Allowed {
 
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.depends_on.is_empty() {
-            f.write_str("admit")
-        } else {
-            write!(f, "admit, accepting {}", self.depends_on)
-        }
+        let whose = match self.consumer {
+            Consumer::SameKernel => "this kernel's",
+            Consumer::OtherKernel => "another kernel's",
+        };
+        write!(f, "admit for {whose} swap")?;
+        if self.depends_on.is_empty() { Ok(()) } else { write!(f, ", accepting {}", self.depends_on) }
     }
 }

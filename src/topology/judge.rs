@@ -42,7 +42,6 @@ impl Facts<'_> {
         let mut last: Option<u8> = None;
         for (index, link) in self.chain.iter().take(MAX_LINKS).enumerate() {
             walk.link = index;
-            let next = self.chain.get(index.saturating_add(1)).map(|next| next.depth);
             let is_in_place = match last {
                 None => link.depth == 0,
                 Some(last) => link.depth > 0 && link.depth <= last.saturating_add(1),
@@ -53,14 +52,15 @@ impl Facts<'_> {
                 walk.hold(Rule::Known, Err(Reason::Topology(Fault::Endless { limit: MAX_DEPTH })));
                 continue;
             };
-            let has_below = next == link.depth.checked_add(1);
-            let below = walk.layer(link.layer, at, has_below);
+            let next = self.chain.get(index.saturating_add(1));
+            let below = next.filter(|next| Some(next.depth) == link.depth.checked_add(1));
+            let below = walk.layer(link.layer, at, below.map(|below| below.layer));
             if let Some(slot) = place.checked_add(1).and_then(|deeper| above.get_mut(deeper)) {
                 *slot = below;
             }
         }
         // Nothing is admitted by having asked nothing: a chain without a layer has said so above.
-        walk.first.map_or(Ok(Allowed::new(walk.depends_on)), Err)
+        walk.first.map_or(Ok(Allowed::new(self.consumer, walk.depends_on)), Err)
     }
 }
 
@@ -95,7 +95,8 @@ struct Walk<'a, F> {
 
 impl<F: FnMut(Finding)> Walk<'_, F> {
     /// Judges one layer; what it is to the layers below it.
-    fn layer(&mut self, layer: Layer, above: Above, has_below: bool) -> Above {
+    fn layer(&mut self, layer: Layer, above: Above, below: Option<Layer>) -> Above {
+        let has_below = below.is_some();
         match layer.missing_below().filter(|_| !has_below) {
             Some(missing) => self.unknown(missing),
             None => self.named(layer),
@@ -113,13 +114,20 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
                 self.ask(Rule::AllocatesNothing, not(external), Fault::ExternalMetadata, untold);
                 requests
             }
-            Layer::Loop { .. } => Above { next: Next::Loop, ..above },
+            Layer::Loop { direct } => {
+                // Over a file it is refused in any case.
+                if below.is_some_and(Layer::is_device) {
+                    let buffered = |certain| Fault::BufferedLoop { certain };
+                    self.ask(Rule::LoopDirect, direct, buffered(true), buffered(false));
+                }
+                Above { next: Next::Loop, ..above }
+            }
             Layer::Filesystem(_) => {
                 self.file(above);
                 Above { next: Next::Requests, in_file: true, ..above }
             }
             Layer::Memory(filesystem) => {
-                self.hold(Rule::ServedByKnownWay, Err(Reason::InMemory { filesystem }));
+                self.hold(Rule::NotInMemory, Err(Reason::InMemory { filesystem }));
                 requests
             }
             Layer::NetworkFilesystem(filesystem) => {
@@ -178,6 +186,7 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
             Next::Server(server) => self.refuse(Rule::RawDisk, Fault::FileBacked { server }),
         }
         self.posture(server);
+        self.data_path(server.allocates_nothing);
         self.below_a_server(layer, above);
         self.backing("a FUSE server", server, has_below);
         Above { next: Next::Server("a FUSE server"), server: Some(layer.word()), ..above }
@@ -202,6 +211,7 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
         let remote = if place == Place::Local { Told::No } else { Told::Unknown };
         self.tell(Rule::NbdNotLocal, remote, fault(true), fault(false));
         self.posture(server);
+        self.data_path(server.allocates_nothing);
         self.below_a_server(layer, above);
         self.backing("an NBD server", server, has_below);
         Above { next: Next::Server("an NBD server"), server: Some(layer.word()), ..above }
@@ -214,10 +224,9 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
         let small = max_sectors.map_or(Told::Unknown, |got| if got <= SMALL { Told::Yes } else { Told::No });
         let large = Fault::LargeRequests { max_sectors };
         self.ask(Rule::SmallRequests, small, large, large);
-        let path = |certain| Fault::DataPath { certain };
         // Flags that cannot be seen may say that the driver allocates: the same promise covers both.
         let quiet = if device.is_some() { server.allocates_nothing } else { weaker(server.allocates_nothing) };
-        self.ask(Rule::AllocatesNothing, quiet, path(true), path(false));
+        self.data_path(quiet);
         if let Some(device) = device {
             let mut sound = true;
             device.check(|reason| {
@@ -244,12 +253,15 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
         self.ask(Rule::PostureHeld, told, Fault::Posture { certain: true }, Fault::Posture { certain: false });
     }
 
+    fn data_path(&mut self, quiet: Told) {
+        let path = |certain| Fault::DataPath { certain };
+        self.ask(Rule::AllocatesNothing, quiet, path(true), path(false));
+    }
+
     /// What a server keeps the pages on: files below refuse where they are met.
     fn backing(&mut self, name: &'static str, server: Server, has_below: bool) {
-        if !has_below {
-            let fault = Fault::BackingUnknown { server: name };
-            self.ask(Rule::RawDisk, Told::Unknown, fault, fault);
-        }
+        let fault = Fault::BackingUnknown { server: name };
+        self.ask(Rule::BackingSeen, if has_below { Told::Yes } else { Told::Unknown }, fault, fault);
         let buffered = |certain| Fault::Buffered { certain };
         self.ask(Rule::Direct, server.direct, buffered(true), buffered(false));
     }
@@ -313,8 +325,12 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
     fn note(&mut self, rule: Rule, state: State) {
         let state = match state {
             State::NotMet(reason) | State::Untold(reason) => {
-                let by = rule.row().lifted_by & self.facts.accepted;
-                if self.facts.consumer == Consumer::OtherKernel && rule != Rule::Known {
+                let mut by = rule.row().lifted_by & self.facts.accepted;
+                // A promise is worth nothing against what is seen.
+                if matches!(state, State::NotMet(_)) {
+                    by = by.difference(Override::POSTURE_HELD);
+                }
+                if self.facts.consumer == Consumer::OtherKernel && !rule.is_for_any_consumer() {
                     State::Spared
                 } else if !by.is_empty() {
                     self.depends_on |= by;

@@ -170,6 +170,28 @@ impl Layer {
         }
     }
 
+    /// Whether it is a block device.
+    pub(super) const fn is_device(self) -> bool {
+        match self {
+            Self::Disk
+            | Self::Partition
+            | Self::DeviceMapper { .. }
+            | Self::Md { .. }
+            | Self::Zram
+            | Self::Loop { .. }
+            | Self::Nbd { .. }
+            | Self::Ublk { .. }
+            | Self::NetworkDevice(_) => true,
+            Self::Filesystem(_)
+            | Self::Memory(_)
+            | Self::NetworkFilesystem(_)
+            | Self::Fuse(_)
+            | Self::Fuseblk { .. }
+            | Self::Unknown(_)
+            | Self::Endless => false,
+        }
+    }
+
     /// What stands below such a layer and must be stated with it; `None` for one that may stand for itself.
     pub(super) const fn missing_below(self) -> Option<&'static str> {
         Some(match self {

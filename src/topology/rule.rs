@@ -22,12 +22,18 @@ pub enum Rule {
     FilesystemNotOnLoop,
     /// A device-mapper device maps each sector to where it always was: advice.
     MapsInPlace,
+    /// A loop device over a disk opens it with direct I/O.
+    LoopDirect,
+    /// Nothing is kept in memory, which would be swapped itself.
+    NotInMemory,
     /// No NBD server runs on this machine.
     NbdNotLocal,
     /// The NBD client was told of swap, and listened.
     ClientHardened,
     /// A server is reached by a way that the table has.
     ServedByKnownWay,
+    /// What a server keeps the pages on is seen.
+    BackingSeen,
     /// A server's pages are on a disk, not in a file.
     RawDisk,
     /// The server opens that disk with `O_DIRECT`.
@@ -67,16 +73,19 @@ pub struct RuleRow {
 
 impl Rule {
     /// All of them, in the table's order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Known,
         Self::Local,
         Self::LoopNotOverFuse,
         Self::LoopNotOverFile,
         Self::FilesystemNotOnLoop,
         Self::MapsInPlace,
+        Self::LoopDirect,
+        Self::NotInMemory,
         Self::NbdNotLocal,
         Self::ClientHardened,
         Self::ServedByKnownWay,
+        Self::BackingSeen,
         Self::RawDisk,
         Self::Direct,
         Self::SmallRequests,
@@ -88,6 +97,12 @@ impl Rule {
         Self::BlocksStay,
         Self::DeathProvided,
     ];
+
+    /// Whether it is asked of another kernel's swap too: what is not known may do anything, and a flag may lose pages with
+    /// memory to spare.
+    pub const fn is_for_any_consumer(self) -> bool {
+        matches!(self, Self::Known | Self::UblkFlags)
+    }
 
     /// Its line of the table.
     #[rustfmt::skip]
@@ -105,21 +120,27 @@ impl Rule {
                 "K: ext4 on it over ext4 hung 2 of 2, the worker waiting for a bio that swap holds", "block/bio.c:bio_alloc_bioset"),
             Self::MapsInPlace => row("device-mapper", "advice: no thin volume, snapshot or VDO, whose writes allocate", RECLAIM,
                 "not run", "drivers/md/dm-thin.c:process_deferred_bios"),
+            Self::LoopDirect => row("loop device over a disk", "the loop device opens it with direct I/O", RECLAIM,
+                "K: without it hung 1 of 1", "drivers/block/loop.c:lo_rw_aio"),
+            Self::NotInMemory => row("loop device over tmpfs", "no layer is memory that is swapped itself", NOBODY,
+                "6.18: an area on it stopped for good with most of the memory free", "mm/shmem.c:shmem_writeout"),
             Self::NbdNotLocal => row("NBD from this machine, unix or TCP", "the server runs on another machine", OVER_NBD,
                 "C: hung hardened and naive, the server waiting to send a reply", "net/core/sock.c:sock_alloc_send_pskb"),
             Self::ClientHardened => row("NBD", "its client is hardened: nbd-client -swap -nonetlink -nofork", RECLAIM,
                 "nbd-client 3.24: without -nofork nothing is locked; by netlink -swap is passed over", "drivers/block/nbd.c:nbd_genl_connect"),
             Self::ServedByKnownWay => row("FUSE without a block device", "the server is not on the path of a page", RECLAIM,
                 "swapon refuses it: no FUSE server ever serves swap pages", "fs/fuse/file.c:fuse_bmap"),
+            Self::BackingSeen => row(SERVER, "what it keeps the pages on is seen", Override::DATA_PATH,
+                "not run", "-"),
             Self::RawDisk => row("any server whose backing is a file", "the pages are on a disk of their own", OR_FILE,
                 "B and D over an ext4 file: hung in every run; XFS by source", "block/bio.c:bio_alloc_bioset"),
             Self::Direct => row(SERVER, "it opens its disk with O_DIRECT", RECLAIM,
                 "every run that passed had it", "block/fops.c:blkdev_write_iter"),
             Self::SmallRequests => row("ublk over a disk", "requests of at most 16 KiB", LARGE,
                 "B: a larger one was seen waiting for its array once; D at 64 KiB passed 8 of 8", "block/fops.c:__blkdev_direct_IO_simple"),
-            Self::PostureHeld => row(SERVER, "it holds the reclaim posture", RECLAIM,
+            Self::PostureHeld => row(SERVER, "it holds the reclaim posture", HELD,
                 "B, C and D naive: hung in every run", "kernel/sys.c:prctl"),
-            Self::AllocatesNothing => row("ublk, md with external metadata", "the server allocates nothing while it serves", PROMISED,
+            Self::AllocatesNothing => row("a server on the path, md with external metadata", "the server allocates nothing while it serves", PROMISED,
                 "D passed 8 of 8 with a server that allocates nothing", "drivers/block/ublk_drv.c:ublk_dispatch_req"),
             Self::UblkFlags => row("ublk", "no flag contradicts swap", NOBODY,
                 "D: the copying driver alone was run", "drivers/block/ublk_drv.c:ublk_dispatch_req"),
@@ -151,6 +172,7 @@ const OR_FILE: Override = RECLAIM.union(Override::FILE_BACKED);
 const OVER_NBD: Override = RECLAIM.union(Override::LOCAL_NBD);
 const LARGE: Override = RECLAIM.union(Override::LARGE_REQUESTS);
 const PROMISED: Override = RECLAIM.union(Override::DATA_PATH);
+const HELD: Override = RECLAIM.union(Override::POSTURE_HELD);
 // What is lost when blocks move, or when the server dies, is lost with memory to spare, too.
 const STAY: Override = Override::BLOCKS_STAY;
 const DEATH: Override = Override::SERVER_DEATH;

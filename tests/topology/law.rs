@@ -82,7 +82,9 @@ fn judge(chain: &[Link], consumer: Consumer, accepted: Override) -> (bool, Vec<F
 /// Every chain that differs from this one by one fact that is less good: what was so is not, or cannot be told.
 fn weaker(layer: Layer) -> Vec<Layer> {
     let servers = |server: Server| {
-        let postures = [Posture::Missing, Posture::Unknown].map(|posture| Server { posture, ..server });
+        // What is seen to be missing is the worst: nobody's word makes up for it.
+        let unseen = if server.posture == Posture::Missing { Posture::Missing } else { Posture::Unknown };
+        let postures = [Posture::Missing, unseen].map(|posture| Server { posture, ..server });
         let quiet = [Told::No, Told::Unknown].map(|allocates_nothing| Server { allocates_nothing, ..server });
         let direct = [Told::No, Told::Unknown].map(|direct| Server { direct, ..server });
         [postures, quiet, direct].concat()
