@@ -45,6 +45,8 @@ mod xfs;
 pub use backing::Backing;
 pub use claims::extents;
 pub use error::ExamineError;
+#[cfg(feature = "fuser")]
+pub(crate) use error::named;
 pub use examine::{examine, examine_accepting, predict};
 #[cfg(feature = "fuser")]
 pub(crate) use mount::stands as is_mounted;

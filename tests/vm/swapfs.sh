@@ -15,6 +15,7 @@
 #   demo=1           `swapfs demo` in cgroups of version 2, both modes, with 48 MiB in 32
 #   ext4=5           an ext4 swap file on the same disk: the control
 #   loop-disk=5      a loop device over the disk itself
+#   buffered=5       the same without direct I/O; reported
 #   loop=5           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
 #   bare=5           the same without what the posture needs: nothing locked, no IO_FLUSHER, no OOM score; reported
 #   file=5           --mode loop over an image that is a file on ext4; reported
@@ -27,7 +28,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 runner=${SWAP_DIO_GUEST:?names no runner, see the head of $0}
 cases=("$@")
-[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 ext4=5 loop-disk=5 loop=5 bare=5 file=5 loop-file=5 stacked=5)
+[ ${#cases[@]} -gt 0 ] || cases=(bmap=5 killed=3 answering=1 refused=1 demo=1 ext4=5 loop-disk=5 buffered=5 loop=5 bare=5 file=5 loop-file=5 stacked=5)
 
 cargo build --quiet --release --features fuser --example swapfs --example check
 folder=$(mktemp -d)
@@ -73,12 +74,10 @@ case $case in
         ;;
 esac
 case $case in
-ext4 | loop-disk | loop-file | stacked)
-    area=$image
-    if [ $case != ext4 ]; then
-        [ $case = loop-disk ] || written $image 560
-        area=$(losetup --direct-io=on -f --show $image) || exit 9
-    fi
+ext4 | loop-disk | buffered | loop-file | stacked)
+    area=$image direct=on
+    case $case in loop-file | stacked) written $image 560 ;; buffered) direct=off ;; esac
+    [ $case = ext4 ] || area=$(losetup --direct-io=$direct -f --show $image) || exit 9
     if [ $case = stacked ]; then
         mkdir -p /run/upper
         mkfs.ext4 -q $area && mount $area /run/upper || exit 9
@@ -114,7 +113,7 @@ mkswap $area >/dev/null || exit 9
 accept=
 if [ -n "$server" ] && [ $mode = bmap ]; then accept="--accept-risk blocks-stay,server-death"; fi
 ./check --json --all $accept $area |
-    sed -n 's/.*"bio":{"verdict":"\([a-z]*\)","reasons":\(.*\)},"file".*"warnings":\(.*\)}/verdict \1 \2, warned of \3/p' |
+    sed -n 's/.*"bio":{"verdict":"\([a-z]*\)","reasons":\(.*\)},"file".*"warnings":\(\[[^]]*\]\).*/verdict \1 \2, warned of \3/p' |
     sed 's/{"code":"\([a-z-]*\)"[^}]*}/\1/g'
 swapon $area || exit 9
 free -m | sed -n 2p
@@ -168,7 +167,7 @@ for entry in "${cases[@]}"; do
             "refused 0 refused: "*"--mode loop"*"refused"*) verdict=pass ;;
             "demo 0 status=0 bmap wrong=0 loop wrong=0 ") verdict=pass ;;
             # Whatever came of it; a set-up that failed is none of it.
-            loop\ * | bare\ * | file\ * | loop-file\ * | stacked\ *)
+            buffered\ * | loop\ * | bare\ * | file\ * | loop-file\ * | stacked\ *)
                 case $status in 0 | 3 | 124 | 125) verdict=seen ;; *) verdict=FAIL failed=1 ;; esac ;;
             *) verdict=FAIL failed=1 ;;
         esac

@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::Signature;
+use crate::linux::named;
 
 /// Why not.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MountError {
     /// There is nothing at that path.
-    #[error("{}: no such device", .device.display())]
+    #[error("{}: no such device", named(.device))]
     NoDevice {
         /// The path.
         device: PathBuf,
     },
     /// A file or whatever else: attach a loop device to it first.
-    #[error("{}: not a block device", .device.display())]
+    #[error("{}: not a block device", named(.device))]
     NotBlockDevice {
         /// The path.
         device: PathBuf,
@@ -27,20 +28,20 @@ pub enum MountError {
     #[error("only root may mount a block device")]
     NotRoot,
     /// The device may be read only, and the mount was to be writable.
-    #[error("{}: the device is read-only", .device.display())]
+    #[error("{}: the device is read-only", named(.device))]
     ReadOnly {
         /// The path.
         device: PathBuf,
     },
     /// Mounted, an active swap area, part of another device; or written to by somebody, where the kernel forbids that
     /// for mounted devices.
-    #[error("{}: the device is in use: mounted, swapped to, part of another device, or open for writing", .device.display())]
+    #[error("{}: the device is in use: mounted, swapped to, part of another device, or open for writing", named(.device))]
     Busy {
         /// The path.
         device: PathBuf,
     },
     /// Something else's mark stands on the device.
-    #[error("{}: the device carries {signature}", .device.display())]
+    #[error("{}: the device carries {signature}", named(.device))]
     Foreign {
         /// The path.
         device: PathBuf,
@@ -48,7 +49,7 @@ pub enum MountError {
         signature: Signature,
     },
     /// The device cannot be read.
-    #[error("{}: cannot read the device: {error}", .device.display())]
+    #[error("{}: cannot read the device: {error}", named(.device))]
     Unreadable {
         /// The path.
         device: PathBuf,
@@ -63,7 +64,7 @@ pub enum MountError {
     #[error("this kernel has no fuseblk")]
     NoFuseblk,
     /// The mount point is not a folder that can be used.
-    #[error("{}: not a folder to mount on: {error}", .target.display())]
+    #[error("{}: not a folder to mount on: {error}", named(.target))]
     Target {
         /// The path.
         target: PathBuf,
@@ -72,7 +73,7 @@ pub enum MountError {
         error: io::Error,
     },
     /// Whatever else mount(2) or umount(2) said.
-    #[error("{}: {error}", .target.display())]
+    #[error("{}: {error}", named(.target))]
     Other {
         /// The mount point.
         target: PathBuf,
@@ -81,19 +82,19 @@ pub enum MountError {
         error: io::Error,
     },
     /// Files of the mount are open, or a folder of it is somebody's own.
-    #[error("{}: the mount is in use", .target.display())]
+    #[error("{}: the mount is in use", named(.target))]
     InUse {
         /// The mount point.
         target: PathBuf,
     },
     /// Something else was mounted over it.
-    #[error("{0}: something is mounted over it: run umount {0} first", .target.display())]
+    #[error("{0}: something is mounted over it: run umount {0} first", named(.target))]
     Covered {
         /// The mount point.
         target: PathBuf,
     },
     /// A swap area on the device is active: swapoff first.
-    #[error("{}: swap is on: run swapoff {} first", .target.display(), .area.display())]
+    #[error("{}: swap is on: run swapoff {} first", named(.target), named(.area))]
     Active {
         /// The mount point.
         target: PathBuf,
