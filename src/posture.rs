@@ -116,6 +116,11 @@ pub struct Mappings {
     pub unlocked: Bytes,
     /// Those that are locked only once touched (`VM_LOCKONFAULT`).
     pub on_fault: Bytes,
+    /// Of those that are locked, the pages that are not in memory: `mlockall` succeeds although it could not bring them.
+    pub absent: Bytes,
+    /// Of those that are locked, private and writable, the pages that another process has too, or KSM may merge: the
+    /// next write allocates a copy.
+    pub copied: Bytes,
 }
 
 /// The threads of the process.
@@ -174,10 +179,12 @@ impl CorePattern {
 }
 
 /// What the process writes to.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Sinks {
     /// Regular files and block devices open for writing, not by direct I/O.
     pub buffered: u32,
+    /// Mappings, shared and writable, of files that are not kept in memory alone. Closing the file leaves them.
+    pub mapped: Seen<u32>,
     /// Pipes, sockets and terminals on which a write may block, whoever reads there.
     pub readers: u32,
 }
@@ -276,6 +283,8 @@ impl Memory {
                 Some(PostureFault::Unlocked { unlocked, mapped })
             }
             Ok(Mappings { on_fault: size, .. }) if size > none => Some(PostureFault::LockedOnFault { size }),
+            Ok(Mappings { absent: size, .. }) if size > none => Some(PostureFault::LockedAbsent { size }),
+            Ok(Mappings { copied: size, .. }) if size > none => Some(PostureFault::LockedCopied { size }),
             Ok(_) => None,
             // `VmLck` counts mappings in whole, so with all of them locked it is no less than what is resident.
             Err(_) if locked < resident || locked == none => Some(PostureFault::LockedLess { locked, resident }),
@@ -330,8 +339,10 @@ impl CoreDump {
 impl Sinks {
     const fn fault(self) -> Seen<Option<PostureFault>> {
         match self {
-            Self { buffered: 0, readers: 0 } => Ok(None),
-            Self { buffered: 0, readers: sinks } => Err(PostureDoubt::Readers { sinks }),
+            Self { buffered: 0, mapped: Ok(0), readers: 0 } => Ok(None),
+            Self { buffered: 0, mapped: Ok(0), readers: sinks } => Err(PostureDoubt::Readers { sinks }),
+            Self { buffered: 0, mapped: Ok(mappings), .. } => Ok(Some(PostureFault::MappedFiles { mappings })),
+            Self { buffered: 0, mapped: Err(doubt), .. } => Err(doubt),
             Self { buffered: files, .. } => Ok(Some(PostureFault::BufferedFiles { files })),
         }
     }

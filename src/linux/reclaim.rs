@@ -45,13 +45,16 @@ mod core_dump;
 mod look;
 mod mappings;
 mod notes;
+mod pagemap;
 mod pool;
 mod process;
 mod ready;
 mod report;
 mod sinks;
+mod sockets;
 mod stack;
 mod threads;
+mod written;
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::configure_io_flusher_behavior;

@@ -118,6 +118,20 @@ pub enum PostureFault {
         /// Of the mappings.
         size: Bytes,
     },
+    /// `mlockall` says nothing of pages that it could not bring.
+    #[error("{size} are locked but not in memory, the first touch waits for a page")]
+    LockedAbsent {
+        /// Of the pages.
+        size: Bytes,
+    },
+    /// Pages of a process that forked, or of KSM: the lock does not spare them the copy.
+    #[error(
+        "{size} that are locked are shared with another process, or may be merged (KSM), the next write waits for a copy"
+    )]
+    LockedCopied {
+        /// Of the pages.
+        size: Bytes,
+    },
     /// A stack or a buffer that is mapped next will not be locked.
     #[error("what is mapped from now on is not locked (no MCL_FUTURE)")]
     NotLockedLater,
@@ -165,6 +179,14 @@ pub enum PostureFault {
         /// How many.
         files: u32,
     },
+    /// Shared mappings of files: after each writeback the next store runs a transaction of the filesystem.
+    #[error(
+        "{mappings} of its shared mappings are files that are written through the page cache, which waits for memory"
+    )]
+    MappedFiles {
+        /// How many.
+        mappings: u32,
+    },
     /// What cannot be told does not hold.
     #[error("whether the step {step} of the reclaim posture holds cannot be told")]
     Untold {
@@ -179,14 +201,18 @@ impl PostureFault {
         match self {
             Self::PoolsUnlocked { .. } => PostureStep::Pools,
             Self::StackShort { .. } => PostureStep::Stack,
-            Self::Unlocked { .. } | Self::LockedLess { .. } | Self::LockedOnFault { .. } => PostureStep::LockedMemory,
+            Self::Unlocked { .. }
+            | Self::LockedLess { .. }
+            | Self::LockedOnFault { .. }
+            | Self::LockedAbsent { .. }
+            | Self::LockedCopied { .. } => PostureStep::LockedMemory,
             Self::NotLockedLater => PostureStep::LockedLater,
             Self::OomScore { .. } => PostureStep::OomScore,
             Self::NotIoFlusher { .. } => PostureStep::IoFlusher,
             Self::EarlyThreads { .. } => PostureStep::EarlyThreads,
             Self::Throttled { .. } | Self::Limited { .. } => PostureStep::Cgroup,
             Self::CoreFile | Self::CoreHandedOver => PostureStep::CoreDump,
-            Self::BufferedFiles { .. } => PostureStep::LogSinks,
+            Self::BufferedFiles { .. } | Self::MappedFiles { .. } => PostureStep::LogSinks,
             Self::Untold { step } => *step,
         }
     }
@@ -198,6 +224,13 @@ impl PostureFault {
             Self::PoolsUnlocked { .. } | Self::Unlocked { .. } | Self::LockedLess { .. } => LOCK,
             Self::StackShort { .. } => "give the thread a larger stack, or ask for less; as root, for main: ulimit -s",
             Self::LockedOnFault { .. } => "call mlockall without MCL_ONFAULT",
+            Self::LockedAbsent { .. } => {
+                "touch every page before mlockall, and start threads after it; unmap what has no pages"
+            }
+            Self::LockedCopied { .. } => {
+                "fork before mlockall, or end what was forked; against KSM, unit file: MemoryKSM=no, or call \
+                 prctl(PR_SET_MEMORY_MERGE, 0, 0, 0, 0)"
+            }
             Self::NotLockedLater => LOCK,
             Self::OomScore { .. } => "unit file: OOMScoreAdjust=-1000; by hand, as root: choom -n -1000 -p PID",
             Self::NotIoFlusher { .. } => FLUSHER,
@@ -214,6 +247,7 @@ impl PostureFault {
             Self::BufferedFiles { .. } => {
                 "unit file: StandardOutput=null, StandardError=null; close the others, or open what it serves with O_DIRECT"
             }
+            Self::MappedFiles { .. } => "unmap them, or map a copy: MAP_PRIVATE, memfd_create, a file in /dev/shm",
             Self::Untold { .. } => "look again as root, or let the server report of itself",
         }
     }

@@ -41,7 +41,7 @@ fn a_fault_names_its_own_step_and_what_grants_it() {
         threads: Ok(Threads { total: 2, flushers: Ok(1), early: Ok(1) }),
         cgroup: Ok(Cgroup { high: Some(KIB_4), ..Cgroup::default() }),
         core_dump: core(None, CorePattern::File, Ok(true)),
-        sinks: Ok(Sinks { buffered: 1, readers: 0 }),
+        sinks: Ok(Sinks { buffered: 1, mapped: Ok(0), readers: 0 }),
     };
     for step in Step::ALL {
         let Holding::Missing(fault) = facts.judge(step) else { panic!("{step} is missing") };
@@ -57,7 +57,8 @@ fn memory(locked: Bytes, resident: Bytes, mappings: Seen<Mappings>) -> Seen<Memo
 #[test]
 fn memory_and_what_is_in_it() {
     let of = |locked, resident, mappings| Facts { memory: memory(locked, resident, mappings), ..UNSEEN };
-    let maps = |mapped, unlocked, on_fault| Ok(Mappings { mapped, unlocked, on_fault });
+    let maps = |mapped, unlocked, on_fault| Ok(Mappings { mapped, unlocked, on_fault, ..Mappings::default() });
+    let rest = |absent, copied| Ok(Mappings { mapped: KIB_8, absent, copied, ..Mappings::default() });
     let (zero, missing) = (Bytes::ZERO, Holding::Missing);
     let less = |locked, resident| missing(Fault::LockedLess { locked, resident });
     let pools = |buffers, locked| Facts { pools: Ok(Pools { buffers, locked }), ..UNSEEN };
@@ -75,6 +76,18 @@ fn memory_and_what_is_in_it() {
             missing(Fault::LockedOnFault { size: KIB_4 }),
         ),
         ("not locked before on fault", Step::LockedMemory, of(KIB_8, KIB_8, maps(KIB_8, KIB_4, KIB_4)), unlocked),
+        (
+            "a page could not be brought",
+            Step::LockedMemory,
+            of(KIB_8, KIB_8, rest(KIB_4, KIB_8)),
+            missing(Fault::LockedAbsent { size: KIB_4 }),
+        ),
+        (
+            "pages are shared",
+            Step::LockedMemory,
+            of(KIB_8, KIB_8, rest(zero, KIB_8)),
+            missing(Fault::LockedCopied { size: KIB_8 }),
+        ),
         (
             "no mapping at all",
             Step::LockedMemory,
@@ -137,7 +150,8 @@ fn cgroups_dumps_and_sinks() {
     let hidden = Holding::CannotTell(PostureDoubt::HiddenCgroups);
     let dump = |limit, pattern, dumpable| Facts { core_dump: core(limit, pattern, dumpable), ..UNSEEN };
     let (file, handed) = (Holding::Missing(Fault::CoreFile), Holding::Missing(Fault::CoreHandedOver));
-    let sinks = |buffered, readers| Facts { sinks: Ok(Sinks { buffered, readers }), ..UNSEEN };
+    let sinks = |buffered, mapped, readers| Facts { sinks: Ok(Sinks { buffered, mapped, readers }), ..UNSEEN };
+    let (none, mapped) = (Ok(0), Holding::Missing(Fault::MappedFiles { mappings: 3 }));
     let (yes, no, unknown) = (Ok(true), Ok(false), Err(DOUBT));
     judged(&[
         ("no bounds", Step::Cgroup, of(None, None, false), Holding::Held),
@@ -158,9 +172,17 @@ fn cgroups_dumps_and_sinks() {
         ("a pipe ignores 2", Step::CoreDump, dump(Some(2), Pipe, yes), handed),
         ("a socket ignores 1", Step::CoreDump, dump(Some(1), Socket, yes), handed),
         ("a socket, not dumpable", Step::CoreDump, dump(Some(1), Socket, no), Holding::Held),
-        ("nothing is written", Step::LogSinks, sinks(0, 0), Holding::Held),
-        ("a file", Step::LogSinks, sinks(1, 2), Holding::Missing(Fault::BufferedFiles { files: 1 })),
-        ("readers", Step::LogSinks, sinks(0, 2), Holding::CannotTell(PostureDoubt::Readers { sinks: 2 })),
+        ("nothing is written", Step::LogSinks, sinks(0, none, 0), Holding::Held),
+        ("a file", Step::LogSinks, sinks(1, none, 2), Holding::Missing(Fault::BufferedFiles { files: 1 })),
+        ("a file in memory", Step::LogSinks, sinks(0, Ok(3), 2), mapped),
+        ("mappings that are not shown", Step::LogSinks, sinks(0, Err(DOUBT), 2), Holding::CannotTell(DOUBT)),
+        (
+            "mappings do not hide a file",
+            Step::LogSinks,
+            sinks(1, Err(DOUBT), 0),
+            Holding::Missing(Fault::BufferedFiles { files: 1 }),
+        ),
+        ("readers", Step::LogSinks, sinks(0, none, 2), Holding::CannotTell(PostureDoubt::Readers { sinks: 2 })),
     ]);
     for (pattern, expected) in
         [("core", File), ("", File), ("|/x %P", Pipe), ("@/run/x", Socket), ("@@/run/x", Socket), (" |/x", File)]

@@ -1,54 +1,16 @@
 //! Reports of other processes: children that are what the test made them, and those that are none to report of.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use swap_dio::Bytes;
-use swap_dio::linux::reclaim::{Finding, Report, ReportError, Step};
+use swap_dio::linux::reclaim::{Report, ReportError, Step};
 use swap_dio::posture::{Holding, PostureDoubt};
 use swap_dio::reason::PostureFault;
 
+use super::asleep::{Asleep, found};
 use super::machine;
-
-/// A child that sleeps, ended with the test.
-struct Asleep(Child);
-
-impl Asleep {
-    /// Runs a script that ends in becoming `sleep`; its output goes nowhere unless the script sends it elsewhere.
-    fn after(script: &str) -> Self {
-        let mut command = Command::new("bash");
-        command.args(["-ec", &format!("{script}\nexec sleep 60")]).stdin(Stdio::null());
-        let child = Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a child"));
-        for _ in 0..500 {
-            if std::fs::read_to_string(format!("/proc/{}/comm", child.pid())).is_ok_and(|name| name == "sleep\n") {
-                return child;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("the script does not come to its end: {script}");
-    }
-
-    fn pid(&self) -> u32 {
-        self.0.id()
-    }
-
-    fn report(&self) -> Report {
-        Report::of(self.pid()).expect("it lives")
-    }
-}
-
-impl Drop for Asleep {
-    fn drop(&mut self) {
-        // What has ended already is ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn found(report: &Report, step: Step) -> Finding {
-    report.findings().iter().find(|found| found.step == step).expect("every step").clone()
-}
 
 #[test]
 fn what_is_not_a_process_is_no_report() {
@@ -154,8 +116,8 @@ fn who_may_not_look_cannot_tell() {
     if !machine::ready(&["setpriv"]) {
         return;
     }
-    let child = Asleep::after("");
     let program = super::built::example("posture", &[]);
+    let child = Asleep::after("");
     let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
     // The folder of the build need not be open to nobody: the program is handed over.
     let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");

@@ -146,9 +146,27 @@ fn what_cannot_be_examined_is_2_and_the_others_are_still_reported() {
     assert_eq!(objects.len(), 2, "{text}");
     assert_eq!(objects[0]["error"], "no process 4000000000 is shown in /proc");
     assert_eq!(objects[1]["name"], "bash");
+    let output = run("POSTURE 4000000000; exec POSTURE 2");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((said.lines().count(), output.stdout.len(), output.status.code()), (2, 0, Some(2)), "{said}");
+    assert!(said.starts_with("posture: no process 4000000000 is shown in /proc\n"), "{said}");
+    if std::fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n") {
+        assert!(said.ends_with("posture: process 2 is a kernel thread: the posture is of processes of user space\n"));
+    }
     for usage in ["0", "-1", "x", "99999999999", "--accept"] {
         assert_eq!(run(&format!("POSTURE {usage}")).status.code(), Some(2), "{usage}");
     }
     let help = String::from_utf8_lossy(&run("POSTURE --help").stdout).into_owned();
     assert!(help.contains("Exit status") && help.contains("locked-memory"), "{help}");
+}
+
+/// In a PID namespace that reads the /proc of another, its own number is somebody else's.
+#[test]
+fn a_number_is_of_the_proc_that_is_read() {
+    if !machine::ready(&["unshare"]) {
+        return;
+    }
+    let init = std::fs::read_to_string("/proc/1/comm").expect("the first process");
+    let report = report(&run("unshare --pid --fork POSTURE --json 1"));
+    assert_eq!((report["pid"].as_u64(), report["name"].as_str()), (Some(1), Some(init.trim_end())), "{report}");
 }

@@ -31,10 +31,13 @@ pub(crate) fn rows() -> Vec<Row> {
         F::Unlocked { unlocked: one, mapped: two },
         F::LockedLess { locked: one, resident: two },
         F::LockedOnFault { size: one },
+        F::LockedAbsent { size: one },
+        F::LockedCopied { size: one },
         F::Limited { limit: one },
         F::CoreFile,
         F::CoreHandedOver,
         F::BufferedFiles { files: 1 },
+        F::MappedFiles { mappings: 1 },
     ];
     let row = |(got, fault)| (got, Reason::Posture(fault), "posture", Verdict::Refuse, Answer::Accepts, true);
     told.into_iter().chain(made.map(|fault| (Reason::Posture(fault), fault))).map(row).collect()

@@ -4,9 +4,10 @@
 //!
 //! Source: Linux v6.18, `fs/proc/array.c` (`do_task_stat`, `proc_pid_status`), `fs/proc/base.c`; proc(5).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -32,10 +33,12 @@ impl Process {
         Ok(Self { folder, pid, is_caller: true })
     }
 
-    /// The process of that number; the caller's own is told by more.
+    /// The process of that number in this /proc; the caller's own is told by more.
     pub(super) fn of(pid: u32) -> Result<Self, ReportError> {
-        if pid == std::process::id() {
-            return Self::caller();
+        // Not by its own number: in a PID namespace under the /proc of another that is somebody else's.
+        let own = rustix::fs::readlink("/proc/self", Vec::new()).ok().and_then(|link| link.to_str().ok()?.parse().ok());
+        if own == Some(pid) {
+            return Ok(Self { pid, ..Self::caller()? });
         }
         let folder = open(&format!("/proc/{pid}")).map_err(|error| ReportError::of(pid, error))?;
         Ok(Self { folder, pid, is_caller: false })
@@ -72,11 +75,21 @@ impl Process {
         rustix::fs::readlinkat(&self.folder, name, Vec::new()).map(|link| link.into_bytes()).map_err(doubt)
     }
 
+    /// The protocol of the socket that a descriptor is: `TCP`, `UNIX`, `UNIX-STREAM`, …
+    pub(super) fn protocol(&self, descriptor: u32) -> Seen<Vec<u8>> {
+        // An attribute of every socket. There is no fgetxattrat: the way is by the folder that is open here.
+        let path = format!("/proc/self/fd/{}/fd/{descriptor}", self.folder.as_raw_fd());
+        let mut name = [0u8; 64];
+        let length = rustix::fs::getxattr(path, "system.sockprotoname", &mut name).map_err(doubt)?;
+        let name = name.get(..length).ok_or(PostureDoubt::Unreadable)?;
+        Ok(name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec())
+    }
+
     /// Opens nothing, asks no server: what kind of file a name of it leads to.
-    pub(super) fn stat(&self, name: &str) -> Seen<rustix::fs::Statx> {
+    pub(super) fn stat(&self, name: impl AsRef<OsStr>) -> Seen<rustix::fs::Statx> {
         use rustix::fs::{AtFlags, StatxFlags};
         let cached = AtFlags::STATX_DONT_SYNC;
-        rustix::fs::statx(&self.folder, name, cached, StatxFlags::TYPE | StatxFlags::INO).map_err(doubt)
+        rustix::fs::statx(&self.folder, name.as_ref(), cached, StatxFlags::TYPE | StatxFlags::INO).map_err(doubt)
     }
 }
 

@@ -10,9 +10,9 @@ use crate::unit::Bytes;
 /// What one thread found out about itself. Only that thread can make it.
 #[derive(Debug)]
 pub struct Worker {
-    thread: u32,
-    flusher: Option<bool>,
-    stack: Seen<Stack>,
+    pub(super) thread: u32,
+    pub(super) flusher: Option<bool>,
+    pub(super) stack: Seen<Stack>,
 }
 
 impl Worker {

@@ -6,25 +6,34 @@
 //! terminals 1 and 2 count, unless they do not block, and sockets of the kind that syslog(3) and the journal use; where
 //! those lead, and whether a reader there is locked in memory, nothing shows.
 //!
-//! Source: Linux v6.18, `fs/proc/fd.c:seq_show` (flags in octal), `net/unix/af_unix.c:unix_seq_show`.
+//! A file that is mapped shared and writable is written too, and needs no descriptor: of both the same is missing.
+//!
+//! Source: Linux v6.18, `fs/proc/fd.c:seq_show` (flags in octal).
 
 use rustix::fs::{FileType, OFlags};
 
+use super::mappings::Written;
 use super::notes::Notes;
 use super::process::Process;
+use super::sockets::may_log;
+use super::written;
 use crate::linux::mount::{self, Mount};
 use crate::posture::{PostureDoubt, Seen, Sinks};
 use crate::reason::PostureStep;
 
-/// Looks at every descriptor of a process.
-pub(super) fn look(process: &Process, notes: &mut Notes) -> Seen<Sinks> {
+/// Looks at every descriptor of a process, and at the files that its memory writes.
+pub(super) fn look(process: &Process, files: Seen<&[Written]>, notes: &mut Notes) -> Seen<Sinks> {
+    // Without them every file counts.
     let mounts = mount::all().unwrap_or_default();
-    let mut found = Sinks::default();
+    let mapped = files.and_then(|files| written::look(process, files, &mounts, notes));
+    let mut found = Sinks { buffered: 0, mapped, readers: 0 };
     for number in process.numbers("fd")? {
+        let name = || process.link(&format!("fd/{number}"));
         let sink = match sink(process, number, &mounts) {
             Ok(Some(sink)) => sink,
+            Ok(None) => continue,
             // Closed meanwhile, as the descriptor of this very folder is.
-            Ok(None) | Err(PostureDoubt::NotShown) => continue,
+            Err(PostureDoubt::NotShown) if name() == Err(PostureDoubt::NotShown) => continue,
             Err(doubt) => return Err(doubt),
         };
         let count = match sink {
@@ -33,7 +42,7 @@ pub(super) fn look(process: &Process, notes: &mut Notes) -> Seen<Sinks> {
         };
         *count = count.saturating_add(1);
         if *count <= SHOWN {
-            let name = process.link(&format!("fd/{number}")).unwrap_or_default();
+            let name = name().unwrap_or_default();
             notes.add(PostureStep::LogSinks, format!("{number} is {}", String::from_utf8_lossy(&name)));
         }
     }
@@ -51,7 +60,7 @@ fn sink(process: &Process, number: u32, mounts: &[Mount]) -> Seen<Option<Sink>> 
     if flags.intersection(OFlags::RWMODE) == OFlags::RDONLY || flags.contains(OFlags::PATH) {
         return Ok(None);
     }
-    let stat = process.stat(&format!("fd/{number}"))?;
+    let stat = process.stat(format!("fd/{number}"))?;
     let is_output = matches!(number, 1 | 2) && !flags.contains(OFlags::NONBLOCK);
     Ok(match FileType::from_raw_mode(stat.stx_mode.into()) {
         FileType::RegularFile | FileType::BlockDevice if flags.contains(OFlags::DIRECT) => None,
@@ -61,7 +70,7 @@ fn sink(process: &Process, number: u32, mounts: &[Mount]) -> Seen<Option<Sink>> 
         }
         FileType::BlockDevice => Some(Sink::Buffered),
         FileType::Fifo => is_output.then_some(Sink::Reader),
-        FileType::Socket => (is_output || is_datagram(process, stat.stx_ino)).then_some(Sink::Reader),
+        FileType::Socket => (is_output || may_log(process, number)?).then_some(Sink::Reader),
         // /dev/null and /dev/kmsg are the kernel's.
         FileType::CharacterDevice => (is_output && stat.stx_rdev_major != MEMORY_DEVICES).then_some(Sink::Reader),
         FileType::Directory | FileType::Symlink | FileType::Unknown => None,
@@ -77,19 +86,6 @@ fn opened(text: &[u8]) -> Option<(OFlags, Option<u64>)> {
     let flags = u32::from_str_radix(field(b"flags:")?, 8).ok()?;
     let mount = field(b"mnt_id:").and_then(|number| number.parse().ok());
     Some((OFlags::from_bits_retain(flags), mount))
-}
-
-/// Whether a socket is a datagram socket of the unix domain, as those of syslog(3) and the journal are.
-fn is_datagram(process: &Process, inode: u64) -> bool {
-    let table = process.read("net/unix").unwrap_or_default();
-    table.split(|byte| *byte == b'\n').any(|line| datagram_of(line) == Some(inode))
-}
-
-/// `0000000000000000: 00000002 00000000 00000000 0002 01 12345 /run/systemd/journal/dev-log`
-fn datagram_of(line: &[u8]) -> Option<u64> {
-    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    (words.nth(4)? == b"0002").then_some(())?;
-    std::str::from_utf8(words.nth(1)?).ok()?.parse().ok()
 }
 
 const SHOWN: u32 = 8;
@@ -117,24 +113,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn datagram_sockets_are_known_by_type() {
-        let rows: [(&[u8], Option<u64>); 5] = [
-            (b"0000000000000000: 00000002 00000000 00000000 0002 01 12345 /run/x", Some(12345)),
-            (b"0000000000000000: 00000003 00000000 00000000 0001 03 12345", None),
-            (b"Num       RefCount Protocol Flags    Type St Inode Path", None),
-            (b"0: 1 2 3 0002 01", None),
-            (b"", None),
-        ];
-        for (line, expected) in rows {
-            assert_eq!(datagram_of(line), expected, "{}", String::from_utf8_lossy(line));
-        }
-    }
-
     proptest! {
         #[test]
         fn no_text_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (opened(&text), datagram_of(&text));
+            let _ = opened(&text);
         }
     }
 }

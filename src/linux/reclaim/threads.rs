@@ -27,9 +27,11 @@ pub(super) fn look(process: &Process, early: Option<u32>, workers: &[Worker], no
     let (mut total, mut flushers, mut others, mut doubt) = (0u32, 0u32, Vec::new(), None);
     for number in numbers {
         let told = workers.iter().find(|worker| worker.thread() == number).and_then(Worker::flusher);
-        let is_flusher = match told {
-            Some(told) => Ok(told),
-            None => flags(process, number).and_then(|flags| trusted.map(|()| flags & IO_FLUSHER == IO_FLUSHER)),
+        let is_flusher = match (flags(process, number), trusted, told) {
+            (Ok(flags), Ok(()), _) => Ok(flags & IO_FLUSHER == IO_FLUSHER),
+            // Only where its flags say nothing: what a worker was when it checked itself it may be no more.
+            (Ok(_), Err(_), Some(told)) => Ok(told),
+            (Ok(_), Err(doubt), None) | (Err(doubt), _, _) => Err(doubt),
         };
         match is_flusher {
             Ok(true) => flushers = flushers.saturating_add(1),
@@ -100,3 +102,31 @@ fn short(numbers: &[String]) -> String {
 const SHOWN: usize = 8;
 /// `PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE`. Either alone may be set for a while within a system call.
 const IO_FLUSHER: u64 = 0x0008_0000 | 0x0010_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::posture::PostureDoubt;
+
+    #[test]
+    fn what_a_worker_said_counts_only_where_its_flags_say_nothing() {
+        let now = caller();
+        let count = |workers: &[Worker]| {
+            let process = Process::caller().map_err(|_| PostureDoubt::NotShown)?;
+            look(&process, Some(0), workers, &mut Notes::default())
+        };
+        for said in [true, false] {
+            let worker = Worker { thread: number(), flusher: Some(said), stack: Err(PostureDoubt::Inside) };
+            let (with, without) = (count(&[worker]), count(&[]));
+            let flushers = |seen: Seen<Threads>| seen.and_then(|threads| threads.flushers);
+            match now {
+                // Other tests start threads; none of them is what this one is not.
+                Some(true) => assert!(flushers(with).is_ok_and(|flushers| flushers > 0), "{with:?}"),
+                Some(false) => assert_eq!((flushers(with), flushers(without)), (Ok(0), Ok(0)), "{with:?}"),
+                // Where flags say nothing, one that says no is enough, and one that says yes is not all of them.
+                None if said => assert!(with.is_ok_and(|threads| threads.total == 1) || flushers(with).is_err()),
+                None => assert_eq!(flushers(with), Ok(0), "{with:?}"),
+            }
+        }
+    }
+}
