@@ -159,7 +159,7 @@ for entry in "${cases[@]}"; do
     [ "$case" = "$entry" ] || runs=${entry#*=}
     for run in $(seq "$runs"); do
         status=0
-        said=$("$runner" -m 256 -t 600 -s 1024 -d "$folder" "bash ./inside $case" 2>&1) || status=$?
+        said=$("$runner" -m 256 -t 1200 -s 1024 -d "$folder" "bash ./inside $case" 2>&1) || status=$?
         outcome=$(sed -n 's/^outcome //p' <<<"$said" | tail -n 1)
         case "$case $status $outcome" in
             "bmap 0 wrong=0 swapoff=0 " | "ext4 0 wrong=0 swapoff=0 " | "loop-disk 0 wrong=0 swapoff=0 " | "killed 0 wrong=0 swapoff=0 ") verdict=pass ;;
