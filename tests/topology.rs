@@ -1,13 +1,21 @@
 //! Who may serve swap, and on what: the table row by row, its laws, and the chains of this machine.
 
+#[path = "topology/disks.rs"]
+mod disks;
+#[path = "topology/fake.rs"]
+mod fake;
 #[path = "topology/hostile.rs"]
 mod hostile;
 #[path = "topology/law.rs"]
 mod law;
 #[allow(dead_code, reason = "every test uses its own part")]
 mod machine;
+#[path = "topology/names.rs"]
+mod names;
 #[path = "topology/real.rs"]
 mod real;
+#[path = "topology/servers.rs"]
+mod servers;
 
 use swap_dio::topology::{
     Allowed, Consumer, Facts, Layer, Link, NbdClient, Override, Place, Posture, Rule, Server, Told,

@@ -23,7 +23,7 @@ use super::report::{Collector, Counted, Examination, Facts, For};
 use super::topology::Tree;
 use super::{mount, swaps};
 use crate::activation::Activation;
-use crate::candidate::{Candidate, Condition, Kind};
+use crate::candidate::{Candidate, Condition};
 use crate::header::{self, Header, MAXIMUM_PAGES};
 use crate::map::Tally;
 use crate::reason::{Holder, Reason, TopologyFault, Verdict};
@@ -151,10 +151,10 @@ impl Disk {
             return Ok(Holder::StackedDevice);
         }
         let is_mounted = mount::all()?.into_iter().any(|mount| {
-            // btrfs mounts have a device number of their own: there the source tells.
-            let source =
-                Some(&mount.source).filter(|source| source.is_absolute()).and_then(|source| Inode::at(source).ok());
-            let source = source.filter(|inode| inode.kind == Kind::BlockDevice).map(|inode| inode.device);
+            // btrfs mounts have a device number of their own: there the source tells. No other source is looked up: it
+            // may be any name, also one that a server is asked for and never answers.
+            let source = Some(&mount).filter(|mount| mount.kind == "btrfs");
+            let source = source.and_then(|mount| mount::named_device(&mount.source));
             numbers.contains(&mount.device) || source.is_some_and(|source| numbers.contains(&source))
         });
         Ok(if is_mounted { Holder::Mount } else { Holder::Someone })

@@ -4,9 +4,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::inode::{Device, Inode};
+use super::topology::sysfs;
+use crate::candidate::Kind;
 
 /// One line of /proc/self/mountinfo.
 #[derive(Clone, Debug)]
@@ -86,16 +88,38 @@ pub(super) fn all() -> std::io::Result<Vec<Mount>> {
 
 /// Every mount of a table.
 pub(super) fn read(table: &Path) -> std::io::Result<Vec<Mount>> {
-    let text = std::fs::read(table)?;
+    let text = sysfs::table(table, LARGEST)?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(parse).collect())
 }
 
-/// The mount that a path lies in, by names alone; `None` where two of them have the same place, one over the other.
+/// More than the table of any machine: a line for each of 100,000 mounts, the most that a namespace may have.
+const LARGEST: u64 = 64 << 20;
+
+/// The mount that a path lies in, by names alone; `None` where two of them have the same place, one over the other. An
+/// automounter's own is none: it holds nothing, and what it mounts is put over it.
 pub(super) fn by_name<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
     let depth = |mount: &Mount| mount.point.components().count();
-    let deepest = mounts.iter().filter(|mount| path.starts_with(&mount.point)).max_by_key(|mount| depth(mount))?;
-    let is_alone = mounts.iter().filter(|mount| mount.point == deepest.point).count() == 1;
+    let holding = || on_the_way(mounts, path).filter(|mount| mount.kind != "autofs");
+    let deepest = holding().max_by_key(|mount| depth(mount))?;
+    let is_alone = holding().filter(|mount| mount.point == deepest.point).count() == 1;
     is_alone.then_some(deepest)
+}
+
+/// Every mount that may be asked for a name on the way to a path, covered ones too.
+pub(super) fn on_the_way<'m>(mounts: &'m [Mount], path: &Path) -> impl Iterator<Item = &'m Mount> {
+    mounts.iter().filter(move |mount| path.starts_with(&mount.point))
+}
+
+/// The block device that a name in /dev leads to, as the table has it for the source of a btrfs. Any other name may lie
+/// on what a server serves, which may hang whoever asks for it, and is none.
+pub(super) fn named_device(name: &Path) -> Option<Device> {
+    let inode = Some(name).filter(|name| is_in_dev(name)).and_then(|name| Inode::at_cached(name).ok())?;
+    (inode.kind == Kind::BlockDevice).then_some(inode.device)
+}
+
+/// Whether a name lies in /dev and does not lead out of it.
+pub(super) fn is_in_dev(name: &Path) -> bool {
+    name.starts_with("/dev") && !name.components().any(|part| part == Component::ParentDir)
 }
 
 /// Whether a mount of this number stands on a folder of this process's, on top or covered. Numbers are given again, so
@@ -168,6 +192,40 @@ mod tests {
             [b"", b"-", b"1 2 3:4 - ext4", b"x 29 7:3 / /m rw - ext4 s rw", b"1 2 3 / /m rw - a b c", b"\xff \xff - -"];
         for line in lines {
             assert!(parse(line).is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_mount_of_a_name_and_those_on_the_way_to_it() {
+        let lines = [
+            "1 0 254:0 / / rw - ext4 /dev/vda rw",
+            "2 1 0:40 / /a rw - fuse.x x rw",
+            "3 2 254:1 / /a/b rw - ext4 /dev/vdb rw",
+            "4 1 0:41 / /n rw - autofs x rw",
+            "5 4 0:42 / /n rw - nfs4 x rw",
+            "6 1 0:43 / /t rw - autofs x rw",
+            "7 1 254:2 / /s rw - ext4 /dev/vdc rw",
+            "8 7 254:3 / /s rw - ext4 /dev/vdd rw",
+        ];
+        let mounts: Vec<Mount> = lines.iter().filter_map(|line| parse(line.as_bytes())).collect();
+        let cases: [(&str, Option<u64>, &[u64]); 8] = [
+            ("/x", Some(1), &[1]),
+            ("/ab", Some(1), &[1]),
+            ("/a/x", Some(2), &[1, 2]),
+            ("/a/b/x", Some(3), &[1, 2, 3]),
+            ("/n/x", Some(5), &[1, 4, 5]),
+            // Not mounted yet: a look-up would do it.
+            ("/t/x", Some(1), &[1, 6]),
+            ("/s/x", None, &[1, 7, 8]),
+            ("x", None, &[]),
+        ];
+        for (path, found, on_the_way_to_it) in cases {
+            assert_eq!(by_name(&mounts, Path::new(path)).map(|mount| mount.id), found, "{path}");
+            let ids: Vec<u64> = on_the_way(&mounts, Path::new(path)).map(|mount| mount.id).collect();
+            assert_eq!(ids, on_the_way_to_it, "{path}");
+        }
+        for (name, is_in) in [("/dev/vda", true), ("/dev/mapper/x", true), ("/devil", false), ("/dev/../m/x", false)] {
+            assert_eq!(is_in_dev(Path::new(name)), is_in, "{name}");
         }
     }
 

@@ -5,7 +5,8 @@
 //! what and where. Depth and number of layers are bounded, so that tables that lie cost a moment and no more.
 //!
 //! Nothing is opened for writing. A loop device is opened for reading, to learn which file is below it: a name alone
-//! may lead elsewhere by now. Who may not do that is told by the name alone, and that it is so.
+//! may lead elsewhere by now. Who may not do that is told by the name alone where it leads to what may be that file,
+//! and that it is so. No name is looked up that a server, or another machine, may never answer for.
 //!
 //! Source: Linux v6.18, `Documentation/ABI/{stable,testing}/sysfs-block*`, `drivers/block/{loop,nbd,zram}`,
 //! `drivers/md/{md,dm-sysfs}.c`, `fs/fuse/dev.c:fuse_dev_show_fdinfo`; proc_pid_fdinfo(5).
@@ -14,9 +15,10 @@ mod device_mapper;
 mod disk;
 mod file;
 mod follow;
+mod md;
 mod nbd;
 mod process;
-mod sysfs;
+pub(super) mod sysfs;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -71,8 +73,36 @@ pub enum TopologyError {
         /// The path.
         path: PathBuf,
     },
+    /// No such process.
+    #[error("there is no process {pid} in /proc: it has ended, or is hidden from this user")]
+    NoProcess {
+        /// Its number.
+        pid: u32,
+    },
+    /// A process without memory, which cannot serve.
+    #[error("process {pid} has no memory of its own, being a thread of the kernel or having ended: it serves nothing")]
+    NoMemory {
+        /// The process.
+        pid: u32,
+    },
+    /// A process that may serve, if one could see.
+    #[error("cannot see what process {pid} has open: {error}; try as root")]
+    NotShown {
+        /// The process.
+        pid: u32,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A FUSE server, of a mount that nothing names.
+    #[error(
+        "process {pid} has /dev/fuse open, and it does not show for which mount, as it does since Linux 6.16: name a file there"
+    )]
+    WhichMount {
+        /// The process.
+        pid: u32,
+    },
     /// A process that serves nothing that is known here.
-    #[error("process {pid} has neither /dev/fuse nor a /dev/ublkcN open, as far as that shows: try as root")]
+    #[error("process {pid} has neither /dev/fuse nor a /dev/ublkcN open: it serves nothing that is known here")]
     ServesNothing {
         /// The process.
         pid: u32,
@@ -92,26 +122,40 @@ impl Tree {
         Self::at("/sys", "/proc")
     }
 
-    /// Those below other folders. What a copy does not hold is unknown: files under loop devices, servers.
+    /// Those below other folders. What a copy does not hold is unknown, and nothing of this machine stands in for it:
+    /// files, also those under loop devices; what servers have open, and their posture.
     pub fn at(sys: impl Into<PathBuf>, proc: impl Into<PathBuf>) -> Self {
         Self { sys: sys.into(), proc: proc.into() }
     }
 
     fn is_running(&self) -> bool {
-        self.proc == Path::new("/proc")
+        self.sys == Path::new("/sys") && self.proc == Path::new("/proc")
     }
 
-    /// What a file or a block device stands on.
+    /// What a file or a block device stands on; in a copy, what a name in /dev does that the kernel gave.
     ///
     /// # Errors
     /// The path leads nowhere, to something else, or the mount table cannot be read.
     pub fn path(&self, path: &Path) -> Result<Topology, TopologyError> {
+        if !self.is_running() {
+            return Ok(self.copied(path));
+        }
         let inode = Inode::at(path).map_err(|error| TopologyError::LookUp { path: path.to_owned(), error })?;
         match inode.kind {
             Kind::BlockDevice => Ok(self.device(inode.device.0, inode.device.1)),
             Kind::RegularFile | Kind::Directory => self.file(&inode),
             Kind::Special(_) => Err(TopologyError::NotAnArea { path: path.to_owned() }),
         }
+    }
+
+    /// What a name stands on in a copy, which holds no files.
+    fn copied(&self, path: &Path) -> Topology {
+        let mut follow = Follow::new(self);
+        match follow.named(path) {
+            Some(device) => follow.device(device, 0),
+            None => follow.unknown(0, "a file, which a copy of tables does not hold", &path.display().to_string()),
+        }
+        follow.end()
     }
 
     /// What a block device stands on, by its numbers.
@@ -124,7 +168,7 @@ impl Tree {
     /// What a running server serves: each FUSE mount and each ublk device that it holds open.
     ///
     /// # Errors
-    /// It serves nothing that shows, or the mount table cannot be read.
+    /// There is no such process, it serves nothing that shows, or the mount table cannot be read.
     pub fn process(&self, pid: u32) -> Result<Vec<Topology>, TopologyError> {
         let mounts = self.mounts()?;
         let mut found = Vec::new();
@@ -142,7 +186,7 @@ impl Tree {
             }
             found.push(follow.end());
         }
-        if found.is_empty() { Err(TopologyError::ServesNothing { pid }) } else { Ok(found) }
+        if found.is_empty() { Err(process::nothing_served(self, pid)) } else { Ok(found) }
     }
 
     /// What a file stands on, its facts being known.
@@ -163,7 +207,12 @@ pub(super) fn below(inode: &Inode) -> Result<Topology, ExamineError> {
     Tree::running().file(inode).map_err(|error| match error {
         TopologyError::Table { error, .. } => no_fact("the mount table")(error),
         TopologyError::LookUp { error, .. } => ExamineError::LookUp(error),
-        TopologyError::NotAnArea { .. } | TopologyError::ServesNothing { .. } => ExamineError::Replaced,
+        TopologyError::NotAnArea { .. }
+        | TopologyError::NoProcess { .. }
+        | TopologyError::NoMemory { .. }
+        | TopologyError::NotShown { .. }
+        | TopologyError::WhichMount { .. }
+        | TopologyError::ServesNothing { .. } => ExamineError::Replaced,
     })
 }
 

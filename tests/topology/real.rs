@@ -4,20 +4,21 @@
 use std::path::{Path, PathBuf};
 
 use swap_dio::Verdict;
-use swap_dio::linux::{Depth, Examination, Topology, Tree, examine, examine_accepting};
-use swap_dio::topology::{Layer, Override, Told};
+use swap_dio::linux::{Depth, Examination, TopologyError, Tree, examine, examine_accepting};
+use swap_dio::topology::{Consumer, Layer, Override, Posture, Told};
 
+use crate::fake::words;
 use crate::machine::{Mounted, ready, sh};
 
 /// A loop device over a file, detached when dropped.
-struct Attached(String);
+pub(crate) struct Attached(pub(crate) String);
 
 impl Attached {
-    fn over(file: &str, options: &str) -> Self {
+    pub(crate) fn over(file: &str, options: &str) -> Self {
         Self(sh(&format!("losetup -f --show {options} {file}")).expect("a loop device"))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         Path::new(&self.0)
     }
 }
@@ -30,17 +31,22 @@ impl Drop for Attached {
 }
 
 /// A mount or a server of it, taken away when dropped.
-struct Mount(PathBuf);
+pub(crate) struct Mount(pub(crate) PathBuf);
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let done = sh(&format!("umount {}", self.0.display()));
+        let umount = || sh(&format!("umount {}", self.0.display()));
+        let mut done = umount();
+        // A child that another test has just forked has our files open until it runs its program.
+        for _ in 0..100 {
+            if !done.as_ref().is_err_and(|why| why.contains("busy")) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            done = umount();
+        }
         assert!(done.is_ok() || std::thread::panicking(), "{} is left mounted: {done:?}", self.0.display());
     }
-}
-
-fn words(topology: &Topology) -> Vec<&'static str> {
-    topology.layers().map(|(link, _)| link.layer.word()).collect()
 }
 
 fn layers(path: &Path) -> Vec<&'static str> {
@@ -51,10 +57,10 @@ fn codes(found: &Examination) -> Vec<&'static str> {
     found.bio.reasons().iter().map(|why| why.code()).collect()
 }
 
-const EXT4: &str = "mkfs.ext4 -q -b 4096 $DEV";
+pub(crate) const EXT4: &str = "mkfs.ext4 -q -b 4096 $DEV";
 /// A swap file that is written in full.
 const FILE: &str = "dd if=/dev/zero of=s bs=1M count=4 status=none; chmod 600 s; mkswap s >&2; sync s";
-const LOOP: &str = "a loop device through the page cache";
+pub(crate) const LOOP: &str = "a loop device through the page cache";
 
 #[test]
 fn a_file_on_ext4_on_a_loop_device() {
@@ -149,9 +155,16 @@ fn a_partition_of_a_loop_device() {
 }
 
 /// A FUSE filesystem that hands on a folder of another: `m/b` shows `m/a`.
-fn bound(fs: &Mounted) -> Mount {
+pub(crate) fn bound(fs: &Mounted) -> Mount {
     fs.run(&fs.root, "mkdir a b; bindfs $M/a $M/b").expect("a FUSE mount");
     Mount(fs.root.join("b"))
+}
+
+/// The process that serves it.
+pub(crate) fn server(fs: &Mounted) -> u32 {
+    // The brackets keep out whoever looks for it, whose own command line has the name too.
+    let pid = sh(&format!("pgrep -f '[b]indfs {}/a'", fs.root.display())).expect("a process");
+    pid.lines().next().and_then(|pid| pid.parse().ok()).expect("a number")
 }
 
 #[test]
@@ -204,18 +217,33 @@ fn a_running_server_is_asked() {
     }
     let fs = Mounted::new(&[64], EXT4, "mount $DEV $M");
     let bound = bound(&fs);
-    let pid = sh(&format!("pgrep -f 'bindfs {}/a'", fs.root.display())).expect("a process");
-    let pid: u32 = pid.lines().next().and_then(|pid| pid.parse().ok()).expect("a number");
-    match Tree::running().process(pid) {
-        Ok(served) => {
-            assert_eq!(served.len(), 1, "{served:?}");
-            assert_eq!(words(&served[0])[0], "FUSE without a block device");
-        }
-        // A kernel that does not say which connection a descriptor is.
-        Err(error) => assert!(error.to_string().contains(&pid.to_string()), "{error}"),
+    let pid = server(&fs);
+    // What is written through it, it has open itself.
+    let written = std::fs::File::create(bound.0.join("f")).expect("a file");
+    let served = Tree::running().process(pid);
+    if sh(&format!("grep -q fuse_connection: /proc/{pid}/fdinfo/*")).is_err() {
+        assert!(matches!(served, Err(TopologyError::WhichMount { .. })), "{served:?}");
+    } else {
+        let served = served.expect("a server");
+        let [topology] = served.as_slice() else { panic!("{served:?}") };
+        assert_eq!(&words(topology)[..3], ["FUSE without a block device", "ext4", LOOP], "{topology}");
+        let Some(Layer::Fuse(server)) = topology.layers().next().map(|(link, _)| link.layer) else {
+            panic!("{topology}")
+        };
+        // Nobody took the posture in it, and it opens files as it is told to.
+        assert_eq!((server.posture, server.direct), (Posture::Missing, Told::No));
+        let judged = topology.judge(Consumer::SameKernel, Override::empty());
+        assert!(judged.outcome.is_err_and(|why| why.verdict() == Verdict::Refuse));
+        let codes: Vec<&str> = judged.findings.iter().filter_map(|found| Some(found.reason()?.code())).collect();
+        assert!(codes.contains(&"posture") && codes.contains(&"file-backed-server"), "{codes:?}");
+        let other = topology.judge(Consumer::OtherKernel, Override::empty());
+        assert!(other.outcome.is_ok_and(|allowed| allowed.depends_on().is_empty()), "{topology}");
     }
+    drop(written);
     let own = Tree::running().process(std::process::id());
-    assert!(own.is_err_and(|error| error.to_string().contains("try as root")));
+    assert!(matches!(own, Err(TopologyError::ServesNothing { .. })), "{own:?}");
+    let none = Tree::running().process(u32::MAX);
+    assert!(matches!(none, Err(TopologyError::NoProcess { .. })), "{none:?}");
     drop(bound);
 }
 

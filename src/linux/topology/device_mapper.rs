@@ -12,17 +12,20 @@ use crate::topology::Told;
 
 /// `dir` is its folder in /sys.
 pub(super) fn maps_in_place(dir: &Path) -> Told {
-    let below = sysfs::entries(&dir.join("slaves"));
-    let marked = |uuid: String| ALLOCATE.iter().any(|mark| uuid.ends_with(mark));
-    if below.iter().filter_map(|slave| uuid(slave)).any(marked) {
+    let below = sysfs::all(&dir.join("slaves"));
+    // What is no device-mapper device has no such attribute; one that cannot be read may say anything.
+    let names = below.and_then(|below| below.iter().map(|slave| uuid(slave)).collect::<std::io::Result<Vec<_>>>());
+    let Ok(names) = names else { return Told::Unknown };
+    let marked = |uuid: &String| ALLOCATE.iter().any(|mark| uuid.ends_with(mark));
+    if names.iter().flatten().any(marked) {
         return Told::No;
     }
-    let own = uuid(dir).unwrap_or_default();
+    let own = uuid(dir).ok().flatten().unwrap_or_default();
     if MAKERS.iter().any(|maker| own.starts_with(maker)) { Told::Yes } else { Told::Unknown }
 }
 
-fn uuid(dir: &Path) -> Option<String> {
-    sysfs::text(&dir.join("dm/uuid"))
+fn uuid(dir: &Path) -> std::io::Result<Option<String>> {
+    sysfs::word(&dir.join("dm/uuid"))
 }
 
 /// Of what is below: a thin pool; VDO's pool; what a snapshot was taken of, and what it keeps.

@@ -3,17 +3,22 @@
 //! A name alone proves nothing: a SCSI disk may be an iSCSI session, or a process behind the target driver; NVMe may be
 //! a network. What is not on the list is unknown.
 //!
+//! A transport shows in the folders above a disk: `rport-7:0-5` on Fibre Channel, whatever carries it; `net` and `ctlr_0`
+//! too where Ethernet does; `port-0:0` and `end_device-0:0` on SAS. SRP puts its port beside the disk's target, not above
+//! it, so there the host tells, by its `srp_host`. ATA, USB and controllers of disks of their own show no port.
+//!
 //! Source: Linux v6.18, `Documentation/admin-guide/devices.txt`, `drivers/nvme/host/sysfs.c` (`transport`),
 //! `drivers/scsi/scsi_transport_iscsi.c` (`session`), `drivers/target/loopback/tcm_loop.c`, `drivers/usb/usbip/vhci_hcd.c`,
-//! `drivers/usb/gadget/udc/dummy_hcd.c`.
+//! `drivers/usb/gadget/udc/dummy_hcd.c`, `drivers/scsi/scsi_transport_{fc,sas,srp}.c`, `drivers/scsi/fcoe/fcoe_sysfs.c`,
+//! `drivers/infiniband/ulp/srp/ib_srp.c:srp_add_target`.
 
 use std::path::{Component, Path};
 
 use super::sysfs;
 use crate::topology::Layer;
 
-/// What the driver of a whole disk serves it from; `dir` is its real folder in /sys.
-pub(super) fn layer(name: &str, dir: &Path) -> Layer {
+/// What the driver of a whole disk serves it from; `dir` is its real folder, `place` the same from /sys down.
+pub(super) fn layer(name: &str, dir: &Path, place: &Path) -> Layer {
     if is_numbered(name, "rbd") {
         return Layer::NetworkDevice("a RADOS block device");
     }
@@ -30,7 +35,7 @@ pub(super) fn layer(name: &str, dir: &Path) -> Layer {
     if name.starts_with("nvme") {
         return nvme(dir);
     }
-    let part = |wanted: &str| dir.components().any(|part| starts(part, wanted));
+    let part = |wanted: &str| place.components().any(|part| starts(part, wanted));
     if part("session") {
         return Layer::NetworkDevice("iSCSI");
     }
@@ -41,6 +46,14 @@ pub(super) fn layer(name: &str, dir: &Path) -> Layer {
     if part("vhci_hcd") {
         return Layer::NetworkDevice("USB over IP");
     }
+    let port = |wanted: &str| place.components().any(|part| is_port(part, wanted));
+    if place.components().any(|part| part.as_os_str() == "net") || port("ctlr_") {
+        return Layer::NetworkDevice("Fibre Channel over Ethernet");
+    }
+    let is_remote = port("rport-") || (port("port-") && !port("end_device-"));
+    if is_remote || is_on_fabric(dir, place) {
+        return Layer::Unknown("a SCSI disk behind a port whose other end does not show");
+    }
     let is_hardware = PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !part("virtual");
     if is_hardware { Layer::Disk } else { Layer::Unknown(UNKNOWN) }
 }
@@ -48,9 +61,15 @@ pub(super) fn layer(name: &str, dir: &Path) -> Layer {
 /// By PCI, or over a network; with several paths, each of them counts.
 fn nvme(dir: &Path) -> Layer {
     let device = dir.join("device");
-    let own = sysfs::text(&device.join("transport"));
-    let paths = || sysfs::entries(&device).into_iter().filter_map(|path| sysfs::text(&path.join("transport")));
-    let transports: Vec<String> = own.map_or_else(|| paths().collect(), |own| vec![own]);
+    let transport = |path: &Path| sysfs::word(&path.join("transport"));
+    let paths = || sysfs::all(&device)?.iter().filter_map(|path| transport(path).transpose()).collect();
+    // One that is there and cannot be read may be any.
+    let transports: std::io::Result<Vec<String>> = match transport(&device) {
+        Ok(None) => paths(),
+        Ok(Some(own)) => Ok(vec![own]),
+        Err(error) => Err(error),
+    };
+    let transports = transports.unwrap_or_default();
     let is_one = |wanted: &[&str]| !transports.is_empty() && transports.iter().all(|it| wanted.contains(&it.as_str()));
     if is_one(&["pcie", "apple-nvme"]) {
         Layer::Disk
@@ -68,6 +87,19 @@ fn is_numbered(name: &str, prefix: &str) -> bool {
 
 fn starts(part: Component<'_>, wanted: &str) -> bool {
     part.as_os_str().to_string_lossy().starts_with(wanted)
+}
+
+/// A name of that kind, with its number.
+fn is_port(part: Component<'_>, wanted: &str) -> bool {
+    let part = part.as_os_str().to_string_lossy();
+    part.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Whether the SCSI host of a disk is a port of Fibre Channel, or of SRP.
+fn is_on_fabric(dir: &Path, place: &Path) -> bool {
+    let mut folders = dir.ancestors().zip(place.ancestors());
+    let host = folders.find(|(_, place)| is_numbered(&sysfs::name(place), "host"));
+    host.is_some_and(|(dir, _)| ["fc_host", "srp_host"].iter().any(|class| dir.join(class).exists()))
 }
 
 const UNKNOWN: &str = "a block device of another driver";

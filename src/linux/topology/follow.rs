@@ -1,11 +1,13 @@
 //! One layer after the other, down: which kind of block device it is, and what it stands on.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use super::{Topology, Tree, device_mapper, disk, nbd, process, sysfs};
+use super::{Topology, Tree, device_mapper, disk, md, nbd, process, sysfs};
 use crate::candidate::Kind;
-use crate::linux::inode::{Device, Inode};
-use crate::topology::{Layer, Link, MAX_DEPTH, MAX_LINKS, Told};
+use crate::linux::inode::Device;
+use crate::topology::{Layer, Link, MAX_DEPTH, MAX_LINKS};
 use crate::ublk::UblkDevice;
 
 /// A chain that is being followed.
@@ -51,7 +53,12 @@ impl<'t> Follow<'t> {
             return;
         }
         let link = self.tree.sys.join("dev/block").join(device.to_string());
-        let Ok(dir) = link.canonicalize() else {
+        // A link of a copy may lead out of it, to what is of this machine.
+        let dir = self.tree.sys.canonicalize().and_then(|sys| Ok((link.canonicalize()?, sys)));
+        let Some((dir, place)) = dir.ok().and_then(|(dir, sys)| {
+            let place = dir.strip_prefix(sys).ok()?.to_owned();
+            Some((dir, place))
+        }) else {
             return self.unknown(depth, "a block device that /sys does not show", &device.to_string());
         };
         if sysfs::number(&dir) != Some(device) {
@@ -59,11 +66,12 @@ impl<'t> Follow<'t> {
             return self.unknown(depth, "a block device that changed while it was looked at", &name);
         }
         self.way.push(device);
-        self.known(&dir, device, depth);
+        self.known(&dir, &place, device, depth);
         self.way.pop();
     }
 
-    fn known(&mut self, dir: &Path, device: Device, depth: usize) {
+    /// `place` is the same folder, from /sys down.
+    fn known(&mut self, dir: &Path, place: &Path, device: Device, depth: usize) {
         let name = sysfs::name(dir);
         let title = format!("{name} ({device})");
         if dir.join("partition").exists() {
@@ -80,14 +88,11 @@ impl<'t> Follow<'t> {
             let layer = Layer::DeviceMapper { in_place: device_mapper::maps_in_place(dir) };
             self.stacked(dir, layer, depth, &format!("{title} {name}"));
         } else if dir.join("md").is_dir() {
-            let version = sysfs::text(&dir.join("md/metadata_version"));
-            let external = match version.as_deref() {
-                Some(version) if version.starts_with("external:") => Told::Yes,
-                Some("none" | "0.90" | "1.0" | "1.1" | "1.2") => Told::No,
-                Some(_) | None => Told::Unknown,
-            };
             let level = sysfs::text(&dir.join("md/level")).unwrap_or_default();
-            self.stacked(dir, Layer::Md { external }, depth, &format!("{title} {level}"));
+            self.stacked(dir, Layer::Md { external: md::external(dir) }, depth, &format!("{title} {level}"));
+            if let Some(bitmap) = md::foreign_bitmap(dir) {
+                self.unknown(depth.saturating_add(1), bitmap, &name);
+            }
         } else if name.starts_with("zram") {
             self.zram(dir, depth, title);
         } else if name.starts_with("nbd") {
@@ -97,7 +102,7 @@ impl<'t> Follow<'t> {
         } else if let Some(number) = name.strip_prefix("ublkb") {
             self.ublk(dir, device, depth, &title, number);
         } else {
-            self.push(depth, disk::layer(&name, dir), title);
+            self.push(depth, disk::layer(&name, dir, place), title);
         }
     }
 
@@ -115,11 +120,14 @@ impl<'t> Follow<'t> {
 
     /// What is made of other devices, all of which are listed.
     fn stacked(&mut self, dir: &Path, layer: Layer, depth: usize, title: &str) {
-        let slaves = sysfs::entries(&dir.join("slaves"));
         if !self.push(depth, layer, title) {
             return;
         }
         let below = depth.saturating_add(1);
+        let slaves = match sysfs::all(&dir.join("slaves")) {
+            Ok(slaves) => slaves,
+            Err(error) => return self.unknown(below, "devices of which there is no list", &error.to_string()),
+        };
         for slave in slaves {
             match sysfs::number(&slave) {
                 Some(device) => self.device(device, below),
@@ -129,16 +137,21 @@ impl<'t> Follow<'t> {
     }
 
     fn zram(&mut self, dir: &Path, depth: usize, title: String) {
-        let backing = sysfs::text(&dir.join("backing_dev"));
+        let backing = sysfs::look(&dir.join("backing_dev"));
         if !self.push(depth, Layer::Zram, title) {
             return;
         }
-        // Without write-back in the kernel there is no such attribute.
-        let Some(path) = backing.filter(|path| path != "none") else { return };
-        let below = depth.saturating_add(1);
-        match Inode::at(&PathBuf::from(&path)) {
-            Ok(inode) if inode.kind == Kind::BlockDevice => self.device(inode.device, below),
-            Ok(_) | Err(_) => self.unknown(below, "what zram writes back to", &path),
+        let (below, what) = (depth.saturating_add(1), "what zram writes back to");
+        let path = match backing {
+            // Without write-back in the kernel there is no such attribute.
+            Ok(None) => return,
+            Ok(Some(path)) if path == b"none" => return,
+            Ok(Some(path)) => path,
+            Err(error) => return self.unknown(below, what, &error.to_string()),
+        };
+        match self.named(Path::new(OsStr::from_bytes(&path))) {
+            Some(device) => self.device(device, below),
+            None => self.unknown(below, what, &String::from_utf8_lossy(&path)),
         }
     }
 

@@ -8,6 +8,7 @@
 //! Source: Linux v6.18, `drivers/block/nbd.c` (`pid_show`, `nbd_genl_connect`), `net/ipv4/tcp_ipv4.c:get_tcp4_sock`,
 //! `net/unix/af_unix.c:unix_seq_show`; NetworkBlockDevice/nbd, `nbd-client.c`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::{Tree, process, sysfs};
@@ -15,47 +16,62 @@ use crate::topology::{NbdClient, Place};
 
 /// Where the server runs, what the client is like, and words for both; `dir` is the device's folder.
 pub(super) fn look(tree: &Tree, dir: &Path) -> (Place, NbdClient, String) {
-    let Some(pid) = sysfs::text(&dir.join("pid")).and_then(|pid| pid.parse::<u32>().ok()) else {
-        return (Place::Unknown, NbdClient::Unknown, "not connected".to_owned());
+    let pid = match sysfs::word(&dir.join("pid")) {
+        Ok(Some(pid)) => pid.parse::<u32>().map_err(|_| "connected by what has no number"),
+        Ok(None) => Err("not connected"),
+        Err(_) => Err("connected by a process that does not show"),
+    };
+    let pid = match pid {
+        Ok(pid) => pid,
+        Err(said) => return (Place::Unknown, NbdClient::Unknown, said.to_owned()),
     };
     let process = tree.proc.join(pid.to_string());
-    let command = sysfs::bytes(&process.join("cmdline")).unwrap_or_default();
-    let is_client = command.split(|byte| *byte == 0).next().is_some_and(|name| name.ends_with(b"nbd-client"));
-    if !is_client {
-        // Its number may be another process's by now.
+    if !process.is_dir() {
         return (Place::Unknown, NbdClient::Netlink, format!("by process {pid}, which is gone"));
     }
-    let client = match locked(tree, pid) {
-        Some(0) => NbdClient::Plain,
-        Some(_) => NbdClient::Hardened,
-        None => NbdClient::Unknown,
-    };
-    (place(tree, pid), client, format!("by process {pid}"))
+    if !is_client(tree, pid, &sysfs::name(dir)) {
+        // Its number may be another process's by now.
+        return (Place::Unknown, NbdClient::Unknown, format!("by process {pid}, which does not show as nbd-client"));
+    }
+    (place(tree, pid), client(&process), format!("by process {pid}"))
 }
 
-/// KiB of memory that a process has locked.
-fn locked(tree: &Tree, pid: u32) -> Option<u64> {
-    let status = sysfs::text(&tree.proc.join(pid.to_string()).join("status"))?;
-    status.lines().find_map(|line| line.strip_prefix("VmLck:"))?.split_whitespace().next()?.parse().ok()
+/// Whether a process is the client of a device: by the file that it runs, and by the device, which it has open. What it
+/// calls itself is any user's word, and its command line lies in memory that may never come.
+fn is_client(tree: &Tree, pid: u32, device: &str) -> bool {
+    let program = std::fs::read_link(tree.proc.join(pid.to_string()).join("exe"));
+    let is_program = program.is_ok_and(|path| ["nbd-client", "nbd-client (deleted)"].contains(&&*sysfs::name(&path)));
+    let device = format!("/dev/{device}");
+    is_program && process::descriptors(tree, pid).iter().any(|(_, target)| *target == device)
+}
+
+/// Whether a client has all of its memory locked; `process` is its folder.
+fn client(process: &Path) -> NbdClient {
+    let status = sysfs::text(&process.join("status")).unwrap_or_default();
+    let kib = |key: &str| -> Option<u64> {
+        status.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
+    };
+    match (kib("VmLck:"), kib("VmRSS:")) {
+        // Mappings are counted in whole, so with all of them locked it is no less than what is resident.
+        (Some(locked), Some(resident)) if locked > 0 && locked >= resident => NbdClient::Hardened,
+        (Some(_), Some(_)) => NbdClient::Plain,
+        _ => NbdClient::Unknown,
+    }
 }
 
 /// Where the sockets of a process lead: here if one of them does, elsewhere if all do.
 fn place(tree: &Tree, pid: u32) -> Place {
     let net = tree.proc.join(pid.to_string()).join("net");
+    let unix = table(&net.join("unix"), 6, |_| Place::Local);
+    let ends = |line: &[&str]| peer(line.get(1).copied(), line.get(2).copied());
+    let tcp = ["tcp", "tcp6"].map(|name| table(&net.join(name), 9, ends));
     let number = |name: &str| Some(name.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
-    let sockets: Vec<String> =
-        process::descriptors(tree, pid).iter().filter_map(|(_, target)| number(target)).collect();
-    let mut places = Vec::new();
-    for socket in &sockets {
-        let is_unix = table(&net.join("unix")).iter().any(|line| line.get(6) == Some(socket));
-        let tcp =
-            ["tcp", "tcp6"].iter().flat_map(|name| table(&net.join(name))).find(|line| line.get(9) == Some(socket));
-        places.push(match tcp {
-            _ if is_unix => Place::Local,
-            Some(line) => peer(line.get(1), line.get(2)),
-            None => Place::Unknown,
-        });
-    }
+    let place = |socket: String| {
+        let found = std::iter::once(&unix).chain(&tcp).find_map(|table| table.get(&socket));
+        found.copied().unwrap_or(Place::Unknown)
+    };
+    let descriptors = process::descriptors(tree, pid);
+    let places: Vec<Place> = descriptors.iter().filter_map(|(_, target)| number(target)).map(place).collect();
     if places.contains(&Place::Local) {
         Place::Local
     } else if !places.is_empty() && places.iter().all(|place| *place == Place::Remote) {
@@ -66,8 +82,8 @@ fn place(tree: &Tree, pid: u32) -> Place {
 }
 
 /// Whether a connection leads back here: to a loopback address, or to the address that it comes from.
-fn peer(local: Option<&String>, remote: Option<&String>) -> Place {
-    let address = |end: Option<&String>| end.and_then(|end| Some(end.split_once(':')?.0.to_owned()));
+fn peer(local: Option<&str>, remote: Option<&str>) -> Place {
+    let address = |end: Option<&str>| end.and_then(|end| Some(end.split_once(':')?.0.to_owned()));
     let (Some(local), Some(remote)) = (address(local), address(remote)) else { return Place::Unknown };
     let is_any = remote.bytes().all(|digit| digit == b'0');
     if local == remote || is_any || is_loopback(&remote) { Place::Local } else { Place::Remote }
@@ -84,13 +100,16 @@ fn is_loopback(address: &str) -> bool {
     is_one || (is_mapped && bytes.first() == Some(&127))
 }
 
-/// A table of sockets: words of each line.
-fn table(path: &Path) -> Vec<Vec<String>> {
-    let Ok(text) = std::fs::read(path) else { return Vec::new() };
+/// A table of sockets: where each leads, by its inode, which is that word of its line. What is not in it is unknown.
+fn table(path: &Path, inode: usize, place: impl Fn(&[&str]) -> Place) -> HashMap<String, Place> {
+    let text = sysfs::table(path, LARGEST).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    text.lines().take(MOST_SOCKETS).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    let lines = text.lines().take(MOST_SOCKETS).map(|line| line.split_whitespace().collect::<Vec<&str>>());
+    lines.filter_map(|line| Some(((*line.get(inode)?).to_owned(), place(&line)))).collect()
 }
 
+/// 200 bytes for each.
+const LARGEST: u64 = 13 << 20;
 const MOST_SOCKETS: usize = 65536;
 
 #[cfg(test)]
@@ -127,9 +146,9 @@ mod tests {
         ];
         for (local, remote, expected) in rows {
             let (local, remote) = (format!("{}:2A2A", written(local)), format!("{}:0016", written(remote)));
-            assert_eq!(peer(Some(&local), Some(&remote)), expected, "{local} {remote}");
+            assert_eq!(peer(Some(local.as_str()), Some(remote.as_str())), expected, "{local} {remote}");
         }
-        assert_eq!(peer(Some(&"x".to_owned()), None), Place::Unknown);
+        assert_eq!(peer(Some("x"), None), Place::Unknown);
         assert!(!is_loopback("") && !is_loopback("7F"), "half of an address is none");
     }
 }

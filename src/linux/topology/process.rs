@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Tree, sysfs};
+use super::{TopologyError, Tree, sysfs};
 use crate::candidate::Kind;
 use crate::linux::inode::{Device, Inode};
 use crate::linux::reclaim::Report;
@@ -45,6 +45,25 @@ pub(super) fn served(tree: &Tree, pid: u32) -> Vec<Served> {
     found
 }
 
+/// Why a process serves nothing, as far as it shows.
+pub(super) fn nothing_served(tree: &Tree, pid: u32) -> TopologyError {
+    let dir = tree.proc.join(pid.to_string());
+    if !dir.is_dir() {
+        return TopologyError::NoProcess { pid };
+    }
+    let status = sysfs::text(&dir.join("status"));
+    if status.is_some_and(|status| !status.lines().any(|line| line.starts_with("VmSize:"))) {
+        return TopologyError::NoMemory { pid };
+    }
+    if let Err(error) = std::fs::read_dir(dir.join("fd")) {
+        return TopologyError::NotShown { pid, error };
+    }
+    if descriptors(tree, pid).iter().any(|(_, target)| target == "/dev/fuse") {
+        return TopologyError::WhichMount { pid };
+    }
+    TopologyError::ServesNothing { pid }
+}
+
 /// The processes that have a file of that name open.
 pub(super) fn holders(tree: &Tree, name: &str) -> Vec<u32> {
     let holds = |pid: &u32| descriptors(tree, *pid).iter().any(|(_, target)| target == name);
@@ -69,6 +88,12 @@ pub(super) fn of_connection(tree: &Tree, number: u64) -> Vec<u32> {
 pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
     let mut found: Vec<Open> = Vec::new();
     for pid in pids {
+        // The links of a copy lead to files of this machine.
+        if !tree.is_running() {
+            let name = format!("what process {pid} has open, which a copy of tables does not hold");
+            found.push(Open { inode: None, name, direct: false });
+            continue;
+        }
         let all = descriptors(tree, *pid);
         if all.len() >= sysfs::MOST_ENTRIES {
             found.push(Open { inode: None, name: format!("more descriptors of process {pid}"), direct: false });
@@ -119,12 +144,13 @@ fn posture(tree: &Tree, pids: &[u32]) -> Posture {
     if !tree.is_running() || pids.is_empty() {
         return Posture::Unknown;
     }
-    let reports = || pids.iter().map(|pid| Report::of(*pid));
+    let reports: Vec<Option<Report>> = pids.iter().map(|pid| Report::of(*pid).ok()).collect();
     let misses = |report: &Report| report.findings().iter().any(|found| matches!(found.holding, Holding::Missing(_)));
-    if reports().flatten().any(|report| misses(&report)) {
+    if reports.iter().flatten().any(misses) {
         return Posture::Missing;
     }
-    if reports().all(|report| report.is_ok_and(|report| report.holds())) { Posture::Held } else { Posture::Unknown }
+    let holds = |report: &Option<Report>| report.as_ref().is_some_and(Report::holds);
+    if reports.iter().all(holds) { Posture::Held } else { Posture::Unknown }
 }
 
 /// What is served, and by which processes.
