@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ExamineError, named, no_fact, plain};
 use super::inode::{Device, Inode};
+use super::reclaim::Ready;
 use crate::candidate::Kind;
 use crate::reason::Reason;
 use crate::topology::{Allowed, Consumer, Facts, Finding, Layer, Link, Override};
@@ -114,6 +115,8 @@ pub enum TopologyError {
 pub struct Tree {
     sys: PathBuf,
     proc: PathBuf,
+    /// Whether this process has proven its posture.
+    is_proven: bool,
 }
 
 impl Tree {
@@ -125,7 +128,14 @@ impl Tree {
     /// Those below other folders. What a copy does not hold is unknown, and nothing of this machine stands in for it:
     /// files, also those under loop devices; what servers have open, and their posture.
     pub fn at(sys: impl Into<PathBuf>, proc: impl Into<PathBuf>) -> Self {
-        Self { sys: sys.into(), proc: proc.into() }
+        Self { sys: sys.into(), proc: proc.into(), is_proven: false }
+    }
+
+    /// The same for a server that asks about itself: from outside no posture is seen to hold, its own proof says so. One
+    /// that is degraded proves none.
+    #[must_use]
+    pub fn proven(self, ready: &Ready) -> Self {
+        Self { is_proven: ready.degraded().next().is_none(), ..self }
     }
 
     fn is_running(&self) -> bool {

@@ -152,7 +152,7 @@ fn hardware_is_told_from_what_only_looks_like_it() {
         (
             "pci0000:00/0000:05:00.1/host9/target9:0:0/9:0:0:0/block/sdm",
             vec![("device/vendor", "x"), ("../../../../fc_host/host9/port_name", "x")],
-            "unknown",
+            "disk",
         ),
         // SRP, whose port is beside the target.
         (

@@ -5,7 +5,8 @@
 //!
 //! A transport shows in the folders above a disk: `rport-7:0-5` on Fibre Channel, whatever carries it; `net` and `ctlr_0`
 //! too where Ethernet does; `port-0:0` and `end_device-0:0` on SAS. SRP puts its port beside the disk's target, not above
-//! it, so there the host tells, by its `srp_host`. ATA, USB and controllers of disks of their own show no port.
+//! it, so there the host tells, by its `srp_host`. ATA, USB and controllers of disks of their own show no port. An adapter
+//! for Fibre Channel (`fc_host`) counts as hardware: it speaks to the disks by itself, with no packet of this kernel's.
 //!
 //! Source: Linux v6.18, `Documentation/admin-guide/devices.txt`, `drivers/nvme/host/sysfs.c` (`transport`),
 //! `drivers/scsi/scsi_transport_iscsi.c` (`session`), `drivers/target/loopback/tcm_loop.c`, `drivers/usb/usbip/vhci_hcd.c`,
@@ -50,8 +51,9 @@ pub(super) fn layer(name: &str, dir: &Path, place: &Path) -> Layer {
     if place.components().any(|part| part.as_os_str() == "net") || port("ctlr_") {
         return Layer::NetworkDevice("Fibre Channel over Ethernet");
     }
-    let is_remote = port("rport-") || (port("port-") && !port("end_device-"));
-    if is_remote || is_on_fabric(dir, place) {
+    let has = |class: &str| host(dir, place).is_some_and(|host| host.join(class).exists());
+    let is_remote = (port("rport-") && !has("fc_host")) || (port("port-") && !port("end_device-"));
+    if is_remote || has("srp_host") {
         return Layer::Unknown("a SCSI disk behind a port whose other end does not show");
     }
     let is_hardware = PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !part("virtual");
@@ -95,11 +97,10 @@ fn is_port(part: Component<'_>, wanted: &str) -> bool {
     part.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// Whether the SCSI host of a disk is a port of Fibre Channel, or of SRP.
-fn is_on_fabric(dir: &Path, place: &Path) -> bool {
+/// The folder of a disk's SCSI host.
+fn host<'d>(dir: &'d Path, place: &Path) -> Option<&'d Path> {
     let mut folders = dir.ancestors().zip(place.ancestors());
-    let host = folders.find(|(_, place)| is_numbered(&sysfs::name(place), "host"));
-    host.is_some_and(|(dir, _)| ["fc_host", "srp_host"].iter().any(|class| dir.join(class).exists()))
+    folders.find(|(_, place)| is_numbered(&sysfs::name(place), "host")).map(|(dir, _)| dir)
 }
 
 const UNKNOWN: &str = "a block device of another driver";

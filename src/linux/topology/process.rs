@@ -144,6 +144,9 @@ fn posture(tree: &Tree, pids: &[u32]) -> Posture {
     if !tree.is_running() || pids.is_empty() {
         return Posture::Unknown;
     }
+    if tree.is_proven && pids == [std::process::id()] {
+        return Posture::Held;
+    }
     let reports: Vec<Option<Report>> = pids.iter().map(|pid| Report::of(*pid).ok()).collect();
     let misses = |report: &Report| report.findings().iter().any(|found| matches!(found.holding, Holding::Missing(_)));
     if reports.iter().flatten().any(misses) {
@@ -201,4 +204,22 @@ const O_APPEND: u32 = 0o2000;
 /// Its number is the architecture's.
 fn o_direct() -> u32 {
     rustix::fs::OFlags::DIRECT.bits()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_for_the_process_that_has_it() {
+        let own = std::process::id();
+        let proven = Tree { is_proven: true, ..Tree::running() };
+        assert_eq!(posture(&proven, &[own]), Posture::Held);
+        // Not without it, for no other, and not in a copy of tables.
+        assert_ne!(posture(&Tree::running(), &[own]), Posture::Held);
+        assert_ne!(posture(&proven, &[own, 1]), Posture::Held);
+        assert_ne!(posture(&proven, &[1]), Posture::Held);
+        let copy = Tree { is_proven: true, ..Tree::at("/nowhere", "/proc") };
+        assert_eq!(posture(&copy, &[own]), Posture::Unknown);
+    }
 }
