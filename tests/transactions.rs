@@ -14,6 +14,9 @@ mod machine;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 #[path = "transactions/real.rs"]
 mod real;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+#[path = "transactions/written.rs"]
+mod written;
 
 use fs::{Data, Fs, PAGE};
 use journal::Journal;

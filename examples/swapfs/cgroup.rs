@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -52,15 +53,26 @@ impl Cgroup {
         fs::write(&file, bytes.to_string()).map_err(|error| at(&file, &error))
     }
 
-    /// The cgroup above, where its processes may go back to.
-    #[allow(dead_code)] // for tests that put themselves in
-    pub(crate) fn root(&self) -> &Path {
-        self.path.parent().unwrap_or(&self.path)
-    }
-
     /// Moves a process in; what it has already stays charged elsewhere.
     pub(crate) fn add(&self, process: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), process.to_string())
+    }
+
+    /// A program that begins inside, so that all it ever has is charged here.
+    #[allow(dead_code)] // for tests: the demo serves from outside
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"echo 0 >"$0" && exec "$@""#]).arg(self.path.join("cgroup.procs")).arg(program);
+        shell
+    }
+
+    /// Bytes charged here that reclaim passes over, such as locked memory.
+    #[allow(dead_code)] // as above
+    pub(crate) fn unevictable(&self) -> io::Result<u64> {
+        // Both versions name it so.
+        let text = fs::read_to_string(self.path.join("memory.stat"))?;
+        let bytes = text.lines().find_map(|line| line.strip_prefix("unevictable ")?.parse().ok());
+        bytes.ok_or_else(|| io::Error::other("memory.stat has no unevictable"))
     }
 }
 

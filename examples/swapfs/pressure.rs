@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,12 @@ use crate::cgroup::Cgroup;
 use crate::say::say;
 use crate::stop;
 
-/// A process under pressure; it ends, and its cgroup goes, when this is dropped.
+/// A process under pressure; it ends when this is dropped, and its cgroup goes if nobody else has it.
 pub(crate) struct Pressure {
     child: Child,
     orders: ChildStdin,
     answers: Receiver<String>,
-    cgroup: Cgroup,
+    cgroup: Arc<Cgroup>,
 }
 
 /// What an order came to.
@@ -29,7 +30,11 @@ pub(crate) struct Outcome {
 impl Pressure {
     /// Starts `program` as a process of so many MiB in a cgroup that may have `limit` bytes.
     pub(crate) fn new(program: &Path, mib: u64, limit: u64) -> io::Result<Self> {
-        let cgroup = Cgroup::new(limit)?;
+        Self::within(Arc::new(Cgroup::new(limit)?), program, mib)
+    }
+
+    /// The same in a cgroup that is there.
+    pub(crate) fn within(cgroup: Arc<Cgroup>, program: &Path, mib: u64) -> io::Result<Self> {
         let mut child = Command::new(program)
             .args(["pages", &mib.to_string(), &fastrand::u64(..).to_string()])
             .stdin(Stdio::piped())
@@ -50,18 +55,6 @@ impl Pressure {
         // Before it is told to do anything.
         pressure.cgroup.add(pressure.child.id())?;
         Ok(pressure)
-    }
-
-    /// Puts another process into its cgroup, a server for example.
-    #[allow(dead_code)] // the demo serves from outside of it
-    pub(crate) fn join(&self, process: u32) -> io::Result<()> {
-        self.cgroup.add(process)
-    }
-
-    /// Takes it out again.
-    #[allow(dead_code)] // as above
-    pub(crate) fn release(&self, process: u32) -> io::Result<()> {
-        std::fs::write(self.cgroup.root().join("cgroup.procs"), process.to_string())
     }
 
     /// Changes what its cgroup may have.

@@ -1,10 +1,11 @@
-//! A long run through the engine in a memory cgroup: nothing wrong, nothing that grows.
+//! A long run through the engine in a memory cgroup, by a process that does nothing else: nothing wrong, nothing that
+//! grows.
 //!
 //! Small here; in full by `SWAP_DIO_SOAK_GIB=50`, with `--release`.
 
 use std::fs;
+use std::path::Path;
 
-use rustix::process::getpid;
 use swap_dio::reason::Class;
 
 use crate::cgroup::Cgroup;
@@ -15,22 +16,54 @@ const MIB: u64 = 1 << 20;
 const FILE: u64 = 256;
 /// Pages of a request.
 const BATCH: u64 = 32;
+/// KiB that may come and go.
+const SLACK: u64 = 64;
+const PATH: &str = "SWAP_DIO_SOAK_PATH";
+
+/// The run itself: this program again, in the cgroup from its beginning, told which file.
+#[test]
+fn a_process_of_its_own() {
+    if let Some(path) = std::env::var_os(PATH) {
+        soak(path.as_ref());
+    }
+}
 
 #[test]
 fn a_soak_neither_errs_nor_grows() {
     let Some(fs) = mounted(EXT4) else { return };
-    let gib: f64 = std::env::var("SWAP_DIO_SOAK_GIB").map_or(0.125, |text| text.parse().expect("a number"));
-    let batches = (gib * 1024.0 * 1024.0 / (BATCH * 4) as f64) as u64;
     let path = made(&fs, "f", FILE);
-    let file = served(&path);
-    assert!(file.warnings().iter().all(|why| why.class() == Class::Warning));
-    // What is allocated from here on is charged to 64 MiB: a server that keeps more dies.
+    // A server that keeps more dies.
     let cgroup = Cgroup::new(64 * MIB).expect("a cgroup");
-    let back = Back::into(&cgroup);
+    let limit = 120 + (gib() * 120.0) as u64;
+    let ended = cgroup
+        .command(Path::new("timeout"))
+        .args(["-k", "5", &limit.to_string()])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["soak::a_process_of_its_own", "--exact", "--nocapture"])
+        .env(PATH, &path)
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{}: {told}{}", ended.status, String::from_utf8_lossy(&ended.stderr));
+    let told = told.lines().find(|line| line.contains(" 0 wrong")).expect("it was run");
+    println!("{told}");
+}
+
+fn gib() -> f64 {
+    std::env::var("SWAP_DIO_SOAK_GIB").map_or(0.125, |text| text.parse().expect("a number"))
+}
+
+fn soak(path: &Path) {
+    let batches = (gib() * 1024.0 * 1024.0 / (BATCH * 4) as f64) as u64;
+    let between = (batches / 16).min(4096);
+    let file = served(path);
+    assert!(file.warnings().iter().all(|why| why.class() == Class::Warning));
     let pages = FILE * 256;
-    let mut rounds = vec![0u8; usize::try_from(pages).expect("few")];
+    // Every byte is written: from then on it is in memory.
+    let mut rounds: Vec<u8> = (0..pages).map(|_| std::hint::black_box(0)).collect();
     let mut random = fastrand::Rng::with_seed(7);
-    let (mut memory, mut first_held) = (blank(BATCH), None);
+    let mut memory = blank(BATCH);
+    let mut looks = Vec::new();
     let (mut written, mut verified) = (0u64, 0u64);
     for batch in 0..batches {
         // Page 0 was made to hold a header.
@@ -52,50 +85,42 @@ fn a_soak_neither_errs_nor_grows() {
             }
             verified += BATCH;
         }
-        if batch % 4096 == 0 {
+        // The first time when all that it will ever need was used.
+        if batch % between == between - 1 {
             file.revalidate().expect("nothing has changed");
-            let held = held();
-            let (memory, descriptors) = *first_held.get_or_insert(held);
-            assert_eq!(held.1, descriptors, "descriptors at batch {batch}");
-            assert!(held.0 <= memory + 1024, "KiB of memory at batch {batch}: {} after {memory}", held.0);
+            looks.push(Held::now());
+            let (first, last) = (looks[0], looks[looks.len() - 1]);
+            assert_eq!(last.descriptors, first.descriptors, "descriptors at batch {batch}");
+            assert!(last.kib <= first.kib + SLACK, "memory at batch {batch}: {last:?}, first {first:?}");
         }
     }
-    drop(back);
+    assert!(looks.len() >= 8, "{} looks", looks.len());
     println!(
-        "{gib} GiB: {written} pages written, {verified} verified, 0 wrong; first {first_held:?}, last {:?}",
-        held()
+        "\n{} GiB: {written} pages written, {verified} verified, 0 wrong; {} looks, first {:?}, last {:?}",
+        gib(),
+        looks.len(),
+        looks[0],
+        looks[looks.len() - 1]
     );
 }
 
-/// KiB of memory and descriptors of this process.
-fn held() -> (u64, usize) {
-    let status = fs::read_to_string("/proc/self/status").expect("/proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    let memory = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    (memory, fs::read_dir("/proc/self/fd").expect("/proc").count())
+/// What this process holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    descriptors: usize,
+    /// KiB of memory of its own, to the page.
+    kib: u64,
 }
 
-/// This process, back where it was.
-struct Back(std::path::PathBuf);
-
-impl Back {
-    fn into(cgroup: &Cgroup) -> Self {
-        let process = u32::try_from(getpid().as_raw_nonzero().get()).expect("a process");
-        // `0::/path` of version 2, or `7:memory:/path`.
-        let own = fs::read_to_string("/proc/self/cgroup").expect("its cgroups");
-        let is_memory =
-            |line: &&str| line.split(':').nth(1).is_some_and(|names| names.split(',').any(|name| name == "memory"));
-        let line = own.lines().find(is_memory).or_else(|| own.lines().find(|line| line.starts_with("0::")));
-        let path = line.and_then(|line| line.splitn(3, ':').nth(2)).expect("a cgroup of its own");
-        let back = cgroup.root().join(path.trim_start_matches('/')).join("cgroup.procs");
-        cgroup.add(process).expect("in the cgroup");
-        Self(back)
-    }
-}
-
-impl Drop for Back {
-    fn drop(&mut self) {
-        let _ = fs::write(&self.0, getpid().as_raw_nonzero().to_string());
+impl Held {
+    fn now() -> Self {
+        let text = fs::read_to_string("/proc/self/smaps_rollup").expect("/proc");
+        let of = |name| {
+            let own = text.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
+            own.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+        };
+        let descriptors = fs::read_dir("/proc/self/fd").expect("/proc").count();
+        Self { descriptors, kib: of("Anonymous:") + of("Swap:") }
     }
 }
 

@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
@@ -21,6 +21,8 @@ use tempfile::TempDir;
 const FILE: INodeNo = INodeNo(2);
 const NOWHERE: u64 = u64::MAX;
 const PAGE: u64 = 4096;
+/// With requests that nobody lets go.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What fails, set while it is served.
 pub(crate) struct Faults {
@@ -32,6 +34,10 @@ pub(crate) struct Faults {
     pub(crate) every: AtomicU32,
     /// Milliseconds that each request takes.
     pub(crate) delay: AtomicU64,
+    /// Requests wait, for as long as this is set; not for ever.
+    pub(crate) is_held: AtomicBool,
+    /// Requests that have waited for as long as they had to.
+    pub(crate) answered: AtomicU32,
     served: AtomicU32,
     /// Requests that failed.
     pub(crate) failed: AtomicU32,
@@ -57,6 +63,8 @@ impl Below {
             writes: AtomicU32::new(0),
             every: AtomicU32::new(0),
             delay: AtomicU64::new(0),
+            is_held: AtomicBool::new(false),
+            answered: AtomicU32::new(0),
             served: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             written: AtomicU64::new(0),
@@ -128,6 +136,11 @@ impl Served {
         if delay > 0 {
             std::thread::sleep(Duration::from_millis(delay));
         }
+        let end = Instant::now() + PATIENCE;
+        while self.faults.is_held.load(SeqCst) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.faults.answered.fetch_add(1, SeqCst);
         let every = self.faults.every.load(SeqCst);
         every > 0 && self.faults.served.fetch_add(1, SeqCst) % every == every - 1
     }

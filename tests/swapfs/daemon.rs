@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::area::{Area, is_active, write_header};
 use crate::built;
+use crate::cgroup::Cgroup;
 use crate::machine::sh;
 use crate::pressure::Pressure;
 
@@ -74,6 +75,10 @@ pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const WORKING_SET: u64 = 96;
 pub(crate) const LIMIT: u64 = 32;
 pub(crate) const AREA: u64 = 128;
+/// The same where the cgroup has the server too, of which some 90 MiB stay in memory.
+pub(crate) const WORKING_SET_OF_BOTH: u64 = 144;
+pub(crate) const LIMIT_OF_BOTH: u64 = 120;
+pub(crate) const AREA_OF_BOTH: u64 = 192;
 /// For one pass over the working set, on a slow disk that is busy.
 pub(crate) const STEP: Duration = Duration::from_secs(60);
 
@@ -106,10 +111,20 @@ impl Daemon {
         Self::serve_to(folder, mib, arguments, said.into())
     }
 
-    /// The same with whatever as its standard error.
+    /// The same in a cgroup, from its beginning.
+    pub(crate) fn serve_within(cgroup: &Cgroup, folder: TempDir, mib: u64, arguments: &[&str]) -> Self {
+        let said = File::create(folder.path().join("said")).expect("a file");
+        Self::spawn(cgroup.command(program()), folder, mib, arguments, said.into())
+    }
+
+    /// Outside of any, with whatever as its standard error.
     pub(crate) fn serve_to(folder: TempDir, mib: u64, arguments: &[&str], errors: Stdio) -> Self {
+        Self::spawn(Command::new(program()), folder, mib, arguments, errors)
+    }
+
+    fn spawn(mut command: Command, folder: TempDir, mib: u64, arguments: &[&str], errors: Stdio) -> Self {
         let [image, dir, out, said] = ["image", "mnt", "out", "said"].map(|name| folder.path().join(name));
-        let child = Command::new(program())
+        let child = command
             .arg("serve")
             .args([&image, &dir])
             .args(arguments)
@@ -152,6 +167,11 @@ impl Daemon {
     pub(crate) fn signal(&self, signal: Signal) {
         let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process");
         kill_process(process, signal).expect("a signal");
+    }
+
+    /// Ends what hangs: the kernel fails every request that the server has not answered, busy or not.
+    pub(crate) fn abort(&self) {
+        let _ = sh(&format!("umount -f {} 2>/dev/null", self.dir.display()));
     }
 
     /// Waits for something that comes about by itself.
@@ -229,6 +249,13 @@ pub(crate) fn filled() -> Pressure {
 pub(crate) fn assert_intact(pressure: &mut Pressure, how: &str) {
     let outcome = pressure.order("verify", 1, how, STEP).expect("every page is read");
     assert_eq!((outcome.pages, outcome.wrong), (WORKING_SET * 256, 0), "pages and wrong pages");
+}
+
+/// Of a process since it began; `None` of one that is gone.
+pub(crate) fn major_faults(process: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(9)?.parse().ok()
 }
 
 /// Kibibytes in use of an area.

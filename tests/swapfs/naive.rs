@@ -1,22 +1,24 @@
 //! A server as most are: it allocates for each request, locks nothing, reads and writes through the page cache. What
 //! happens to it, and to whoever waits for it, in the cgroup in which [`hardened`](crate::hardened) needs nothing.
 //!
-//! Whatever happens is told and none of it fails; what fails is a test that does not come to an end.
+//! It must fare worse, or that cgroup is no test of the other: major faults, a standstill, or a death. Which of them is
+//! told.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::area::{Area, write_header};
 use crate::below::Below;
-use crate::daemon::{LIMIT, MIB, WORKING_SET, alone, program};
+use crate::cgroup::Cgroup;
+use crate::daemon::{AREA_OF_BOTH, LIMIT_OF_BOTH, MIB, WORKING_SET_OF_BOTH, alone, major_faults, program};
 use crate::machine::{ready, sh};
 use crate::pressure::Pressure;
 
 const IMAGE: &str = "SWAP_DIO_NAIVE_IMAGE";
-const SIZE: u64 = 128;
 /// For one pass: the hardened one takes a part of it.
 const PASS: Duration = Duration::from_secs(20);
 
@@ -41,12 +43,14 @@ struct Naive {
 }
 
 impl Naive {
-    fn start() -> Self {
+    fn start(cgroup: &Cgroup) -> Self {
         let folder = tempfile::Builder::new().prefix("swapfs-test-").tempdir_in("/var/tmp").expect("a folder");
         let image = folder.path().join("image");
-        let written = format!("dd if=/dev/zero of={} bs=1M count={SIZE} conv=fsync status=none", image.display());
+        let written =
+            format!("dd if=/dev/zero of={} bs=1M count={AREA_OF_BOTH} conv=fsync status=none", image.display());
         sh(&written).expect("an image");
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
+        let mut child = cgroup
+            .command(&std::env::current_exe().expect("this program"))
             .args(["naive::a_process_of_its_own", "--exact", "--nocapture"])
             .env(IMAGE, &image)
             .stdin(Stdio::piped())
@@ -59,7 +63,7 @@ impl Naive {
         let attach = format!("losetup --direct-io=on -b 4096 -f --show {}", image.display());
         let device = sh(&attach).expect("a loop device");
         let mut naive = Self { area: None, device, mount, child, _folder: folder };
-        write_header(naive.device.as_ref(), SIZE * MIB, [7; 16]).expect("a header");
+        write_header(naive.device.as_ref(), AREA_OF_BOTH * MIB, [7; 16]).expect("a header");
         naive.area = Some(Area::activate(naive.device.as_ref()).expect("swapon"));
         naive
     }
@@ -95,26 +99,31 @@ fn what_happens_to_a_naive_server() {
         return;
     }
     let _alone = alone();
-    let naive = Naive::start();
-    let mut pressure = Pressure::new(program(), WORKING_SET, LIMIT * MIB).expect("a process in a cgroup");
-    pressure.join(naive.child.id()).expect("the server in it too");
-    let (mut wrong, mut outcome) = (0, "it came through".to_owned());
-    for (what, how) in [("fill", "sequential"), ("verify", "sequential"), ("fill", "random"), ("verify", "random")] {
-        match pressure.order(what, 1, how, PASS) {
+    let cgroup = Arc::new(Cgroup::new(LIMIT_OF_BOTH * MIB).expect("a cgroup"));
+    let naive = Naive::start(&cgroup);
+    let mut pressure = Pressure::within(Arc::clone(&cgroup), program(), WORKING_SET_OF_BOTH).expect("a process");
+    let before = major_faults(naive.child.id());
+    let (mut wrong, mut ended) = (0, None);
+    for (what, how) in [("fill", "sequential"), ("verify", "random"), ("fill", "random"), ("verify", "sequential")] {
+        match pressure.order(what, 0, how, PASS) {
             Ok(done) => wrong += done.wrong,
             Err(error) => {
-                outcome = format!("{what}, {how}: {error}");
+                ended = Some(format!("{what}, {how}: {error}"));
                 break;
             }
         }
     }
-    println!("naive server in the cgroup that it serves: {outcome}; {wrong} wrong pages");
-    if outcome != "it came through" {
+    let faults = major_faults(naive.child.id()).zip(before).map(|(after, before)| after - before);
+    let told = format!("{faults:?} major faults, {}", ended.as_deref().unwrap_or("it came through"));
+    println!("naive server in the cgroup that it serves: {told}; {wrong} wrong pages");
+    if ended.is_some() {
         naive.abort();
     }
-    pressure.release(naive.child.id()).expect("the server out of it");
+    // What it has out there comes back, and must have room.
+    cgroup.limit(2 * WORKING_SET_OF_BOTH * MIB).expect("room");
     drop(pressure);
     drop(naive);
     // Pages come right, or not at all.
-    assert_eq!(wrong, 0, "{outcome}");
+    assert_eq!(wrong, 0, "{told}");
+    assert!(ended.is_some() || faults != Some(0), "it fared as well as the hardened one: {told}");
 }
