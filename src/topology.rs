@@ -7,7 +7,7 @@
 //! ([`Override`]) that the verdict carries with it ([`Allowed`]).
 //!
 //! Where the swap is another kernel's, a guest's or a remote host's, the circle is open: [`Consumer::OtherKernel`] is
-//! asked for nothing but layers that are known.
+//! asked for layers that are known, and for flags that keep its pages.
 //!
 //! ```
 //! use swap_dio::topology::{Consumer, Facts, Layer, Link, Override, Told};
@@ -17,11 +17,11 @@
 //!     Link { depth: 1, layer: Layer::Filesystem("ext4") },
 //!     Link { depth: 2, layer: Layer::Disk },
 //! ];
-//! let facts = Facts { chain: &chain, consumer: Consumer::SameKernel, accepted: Override::empty() };
+//! let facts = Facts { chain: &chain, server: None, consumer: Consumer::SameKernel, accepted: Override::empty() };
 //! assert_eq!(facts.judge(|_| ()).map_err(|reason| reason.code()), Err("loop-backing"));
 //!
 //! let accepted = Facts { accepted: Override::FILE_BACKED, ..facts };
-//! assert_eq!(accepted.judge(|_| ())?.to_string(), "admit, accepting file-backed");
+//! assert_eq!(accepted.judge(|_| ())?.to_string(), "admit for this kernel's swap, accepting file-backed");
 //! # Ok::<(), swap_dio::Reason>(())
 //! ```
 //!

@@ -4,6 +4,8 @@
 mod disks;
 #[path = "topology/fake.rs"]
 mod fake;
+#[path = "topology/flags.rs"]
+mod flags;
 #[path = "topology/hostile.rs"]
 mod hostile;
 #[path = "topology/law.rs"]
@@ -16,11 +18,13 @@ mod names;
 mod real;
 #[path = "topology/servers.rs"]
 mod servers;
+#[path = "topology/whose.rs"]
+mod whose;
 
 use swap_dio::topology::{
     Allowed, Consumer, Facts, Layer, Link, NbdClient, Override, Place, Posture, Rule, Server, Told,
 };
-use swap_dio::ublk::{Recovery, UblkDevice, UblkFeatures};
+use swap_dio::ublk::UblkDevice;
 use swap_dio::{Reason, Verdict};
 
 /// A server that does all that is asked of one.
@@ -107,7 +111,7 @@ fn rows() -> Vec<Row> {
             "fuseblk that moves blocks",
             vec![unsure(Told::No, Told::Yes), Layer::Disk],
             Some("user-space-server"),
-            vec![Override::BLOCKS_STAY],
+            vec![],
         ),
         (
             "fuseblk that does not outlive its server",
@@ -189,7 +193,7 @@ fn rows() -> Vec<Row> {
             "loop over FUSE, allocating",
             vec![LOOP, Layer::Fuse(Server { allocates_nothing: Told::No, ..HARDENED }), Layer::Disk],
             Some("loop-backing"),
-            vec![all_of(&[FUSE, Override::DATA_PATH]), RECLAIM],
+            vec![RECLAIM],
         ),
         (
             "loop over FUSE over what nobody sees",
@@ -236,18 +240,13 @@ fn rows() -> Vec<Row> {
         // Loop devices of the kernel's own.
         ("loop over ext4", vec![LOOP, EXT4, Layer::Disk], Some("loop-backing"), vec![FILE, RECLAIM]),
         (
-            "loop over loop over ext4",
+            "loop over a file on a loop over ext4",
             vec![LOOP, EXT4, LOOP, EXT4, Layer::Disk],
             Some("loop-backing"),
             vec![FILE, RECLAIM],
         ),
-        ("loop over a disk", vec![LOOP, Layer::Disk], None, vec![]),
-        (
-            "loop over a disk, through the page cache",
-            vec![Layer::Loop { direct: Told::No }, Layer::Disk],
-            Some("loop-backing"),
-            vec![RECLAIM],
-        ),
+        ("loop over a disk", vec![LOOP, Layer::Disk], Some("loop-backing"), vec![RECLAIM]),
+        ("ext4 on a loop over a disk", vec![EXT4, LOOP, MAPPED, Layer::Disk], Some("loop-backing"), vec![RECLAIM]),
         ("loop over tmpfs", vec![LOOP, Layer::Memory("tmpfs")], Some("in-memory"), vec![]),
         ("ext4 on a loop over ext4: advice", vec![EXT4, LOOP, EXT4, Layer::Disk], None, vec![]),
         // What is not in the table.
@@ -282,27 +281,6 @@ fn each_row_for_both_consumers_and_each_risk() {
                 assert_eq!(allowed.to_string().contains("accepting"), !depends.is_empty(), "{name}");
             }
         }
-    }
-}
-
-#[test]
-fn another_kernel_is_asked_what_is_not_about_memory() {
-    let flagged = |flags| Layer::Ublk {
-        device: Some(UblkDevice { flags, locks_buffers: true }),
-        max_sectors: None,
-        server: NAIVE,
-    };
-    for (layers, refused) in [
-        (vec![flagged(0)], None),
-        // A zoned device has no write in place; another user's device shows every page.
-        (vec![flagged(UblkFeatures::ZONED.bits())], Some("ublk-flags")),
-        (vec![flagged(1 << 63)], Some("ublk-flags")),
-        (vec![Layer::Unknown("x")], Some("layer-unknown")),
-    ] {
-        let found = judge(&chain(&layers), Consumer::OtherKernel, Override::all());
-        assert_eq!(found.as_ref().err().map(|why| why.code()), refused, "{layers:?}");
-        // The proof says whose it is.
-        assert!(found.is_err() || found.is_ok_and(|allowed| allowed.consumer() == Consumer::OtherKernel));
     }
 }
 
@@ -342,36 +320,6 @@ fn advice_admits_and_is_reported() {
 }
 
 #[test]
-fn what_a_server_that_is_no_layer_keeps_the_pages_on() {
-    let judge = |layers: &[Layer], consumer| {
-        let facts = Facts { chain: &chain(layers), server: Some("it"), consumer, accepted: Override::empty() };
-        facts.judge(|_| ()).map_err(|why| why.code()).err()
-    };
-    for (layers, refused) in [
-        (vec![Layer::Disk], None),
-        (vec![MAPPED, Layer::Partition, Layer::Disk], None),
-        (vec![EXT4, Layer::Disk], Some("file-backed-server")),
-        (vec![LOOP, EXT4, Layer::Disk], Some("file-backed-server")),
-        (vec![ublk(HARDENED), Layer::Disk], Some("server-death")),
-        (vec![LOOP, Layer::Fuse(HARDENED), Layer::Disk], Some("loop-backing")),
-        (vec![Layer::NetworkFilesystem("NFS")], Some("network")),
-    ] {
-        assert_eq!(judge(&layers, Consumer::SameKernel), refused, "{layers:?}");
-        assert_eq!(judge(&layers, Consumer::OtherKernel), None, "{layers:?}");
-    }
-    // What serves a server is refused even where its death is provided for.
-    let below = [ublk(HARDENED), Layer::Disk];
-    let facts = Facts {
-        chain: &chain(&below),
-        server: Some("it"),
-        consumer: Consumer::SameKernel,
-        accepted: Override::SERVER_DEATH,
-    };
-    let refused = facts.judge(|_| ()).expect_err("a server below a server");
-    assert!(refused.to_string().contains("stands below it"), "{refused}");
-}
-
-#[test]
 fn a_tree_is_judged_branch_by_branch() {
     let array = Layer::Md { external: Told::No };
     let link = |depth, layer| Link { depth, layer };
@@ -388,40 +336,6 @@ fn a_tree_is_judged_branch_by_branch() {
         let found = judge(&links, Consumer::OtherKernel, Override::all());
         assert_eq!(found.map_err(|why| why.code()), Err("layer-unknown"), "{links:?}");
     }
-}
-
-#[test]
-fn ublk_flags_over_every_bit() {
-    // What the driver sets by itself, what is harmless, recovery: admitted. Every other bit refuses, alone and in
-    // pairs.
-    let admitted = UblkFeatures::URING_CMD_COMP_IN_TASK
-        | UblkFeatures::CMD_IOCTL_ENCODE
-        | UblkFeatures::USER_RECOVERY
-        | UblkFeatures::USER_RECOVERY_REISSUE
-        | UblkFeatures::USER_RECOVERY_FAIL_IO
-        | UblkFeatures::UPDATE_SIZE
-        | UblkFeatures::QUIESCE
-        | UblkFeatures::PER_IO_DAEMON
-        | UblkFeatures::BUF_REG_OFF_DAEMON
-        | UblkFeatures::SAFE_STOP_DEV
-        | UblkFeatures::NO_AUTO_PART_SCAN;
-    for (one, other) in (0..64).flat_map(|one| (0..64).map(move |other| (one, other))) {
-        for locks_buffers in [false, true] {
-            let flags = 1u64 << one | 1u64 << other;
-            let mut reasons = Vec::new();
-            UblkDevice { flags, locks_buffers }.check(|reason| reasons.push(reason));
-            let expected = (flags & !admitted.bits()).count_ones() > 0;
-            assert_eq!(!reasons.is_empty(), expected, "{flags:#x}: {reasons:?}");
-            assert!(reasons.iter().all(|reason| reason.code() == "ublk-flags"));
-        }
-    }
-    let recovery = |flags: UblkFeatures| UblkDevice { flags: flags.bits(), locks_buffers: false }.recovery();
-    let user = UblkFeatures::USER_RECOVERY;
-    assert_eq!(recovery(UblkFeatures::empty()), Recovery::None);
-    assert_eq!(recovery(UblkFeatures::USER_RECOVERY_REISSUE), Recovery::None, "without the first it means nothing");
-    assert_eq!(recovery(user), Recovery::Wait);
-    assert_eq!(recovery(user | UblkFeatures::USER_RECOVERY_REISSUE), Recovery::Reissue);
-    assert_eq!(recovery(user | UblkFeatures::USER_RECOVERY_FAIL_IO), Recovery::Fail);
 }
 
 #[test]

@@ -93,7 +93,8 @@ fn call(crew: &Crew, mount: &Path) -> Result<Vec<Worker>> {
         asking.into_iter().map(|asking| asking.join()).all(|answer| matches!(answer, Ok(Ok(_))))
     })
     .then(|| crew.take())
-    .ok_or_else(|| "a thread that serves did not answer".into())
+    .filter(|workers| workers.len() == crew.size())
+    .ok_or_else(|| "a thread that serves did not check itself in time".into())
 }
 
 impl Mounted {

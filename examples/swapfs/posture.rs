@@ -90,19 +90,24 @@ impl Crew {
             return;
         }
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_complete.load(Ordering::Acquire) {
+            return;
+        }
         let worker = Worker::check(STACK);
         if checked.iter().all(|other| other.thread() != worker.thread()) {
             checked.push(worker);
         }
         self.changed.notify_all();
-        let waits = |checked: &mut Vec<Worker>| checked.len() < self.size;
+        let waits = |checked: &mut Vec<Worker>| checked.len() < self.size && !self.is_complete.load(Ordering::Acquire);
         drop(self.changed.wait_timeout_while(checked, PATIENCE, waits));
     }
 
     /// What they found, all of them, or those that were there in time. None checks itself after that.
     pub(crate) fn take(&self) -> Vec<Worker> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_complete.store(true, Ordering::Release);
-        std::mem::take(&mut *self.checked.lock().unwrap_or_else(PoisonError::into_inner))
+        self.changed.notify_all();
+        std::mem::take(&mut *checked)
     }
 
     /// How many there are.

@@ -110,9 +110,10 @@ fn stay(mounted: &mut Mounted, mut told: impl FnMut()) -> Result<()> {
     let (mut said, mut was_told, mut looked) = (String::new(), false, Instant::now());
     let mut is_sound = true;
     loop {
-        if is_sound && looked.elapsed() > LOOK {
+        if looked.elapsed() > LOOK {
             looked = Instant::now();
-            if let Err(why) = mounted.look() {
+            // Once it has stopped a look keeps what is gone from being read.
+            if let Err(why) = mounted.look().or_else(|why| if is_sound { Err(why) } else { Ok(()) }) {
                 is_sound = why.verdict() == Verdict::Retry;
                 let remedy = why.remedy().map(|remedy| format!(" -> {remedy}")).unwrap_or_default();
                 say(format_args!(

@@ -29,11 +29,12 @@
 //!
 //! [`SwapFile::revalidate`] takes the lease again, and compares size, attributes and extents with what they were. A
 //! change stops the service: every later write is refused with the reason, also one that was admitted before, and
-//! [`SwapFile::stopped`] says it. What was written before is where it was written, and is read as ever, but for what
-//! lies behind a change of extents or a new end. A file that grew is served on, as swapon does. A look that the
-//! kernel had no memory for is no answer: the third in a row stops the service.
+//! [`SwapFile::stopped`] says it. What was written before is read as ever, but for what lies behind the first page that is
+//! gone: go on looking, since nobody keeps the file still any more. A file that grew is served on, as swapon does. A
+//! look that the kernel had no memory for is no answer: the third in a row stops the service.
 //!
-//! Whoever opens the file waits for the lease, 45 s at most (`lease-break-time`): look at least that often.
+//! Whoever opens the file waits for the lease, 45 s at most (`lease-break-time`): look at least that often. A file that is
+//! found open by somebody after a longer time without a look counts as one that was got at.
 //!
 //! # What is promised, and on what ground
 //!
@@ -87,7 +88,7 @@ use crate::feature::{DirectIo, Features};
 use crate::flags::Direction;
 use crate::map::Slot;
 use crate::model::Model;
-use crate::reason::{Class, Reason, ServedFault};
+use crate::reason::{Reason, ServedFault};
 use crate::topology::Override;
 use crate::unit::{Bytes, PageCount, PageIndex};
 use hold::Holder;
@@ -184,26 +185,41 @@ impl SwapFile {
     }
 
     fn look(&self, look: Look) -> Result<(), Reason> {
-        if let Some(reason) = self.stopped() {
-            return Err(reason);
+        if let Some(stop) = self.stop.get() {
+            // By a thread off the swap path only.
+            return if look == Look::Now { self.look_on(stop) } else { Err(stop.reason) };
         }
-        let is_held = self.hold.renew(&self.file) != Hold::Broken || self.accepted.contains(Risks::UNHELD);
+        let _ = self.hold.renew(&self.file);
+        let is_held = !self.hold.was_broken() || self.accepted.contains(Risks::UNHELD);
         let found = if is_held { Ok(()) } else { Err(Reason::Served(ServedFault::Opened)) };
-        match found.and_then(|()| self.snapshot.compare(&self.file, look)) {
-            Ok(()) => {
-                self.unanswered.store(0, Relaxed);
-                Ok(())
+        let reason = match found.and_then(|()| self.snapshot.compare(&self.file, look)) {
+            Ok(is_made) => {
+                if is_made {
+                    self.unanswered.store(0, Relaxed);
+                }
+                return Ok(());
             }
-            Err(reason) if reason.class() == Class::Transient && self.unanswered.fetch_add(1, Relaxed) < LOOKS => {
-                Err(reason)
+            Err(reason @ Reason::Served(ServedFault::NotNow { errno })) => {
+                if self.unanswered.fetch_add(1, Relaxed) < LOOKS {
+                    return Err(reason);
+                }
+                Reason::Served(ServedFault::Unanswered { errno })
             }
-            Err(reason) => {
-                // Said before it is done, so that whoever is refused finds the reason.
-                let stop = *self.stop.get_or_init(|| Stop::new(reason));
-                self.policy.drain();
-                Err(stop.reason)
-            }
+            Err(reason) => reason,
+        };
+        // Said before it is done, so that whoever is refused finds the reason.
+        let stop = self.stop.get_or_init(|| Stop::new(reason));
+        self.policy.drain();
+        self.look_on(stop)
+    }
+
+    /// After a stop: what is left to be read.
+    fn look_on(&self, stop: &Stop) -> Result<(), Reason> {
+        // A file that does not answer keeps what it has: a read of it answers for itself.
+        if let Ok(end) = self.snapshot.readable(&self.file) {
+            stop.is_readable_to(end);
         }
+        Err(stop.reason)
     }
 
     /// Whether the service goes on for such a request.

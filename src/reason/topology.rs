@@ -31,12 +31,11 @@ pub enum TopologyFault {
     /// A loop device over a file that a process serves.
     #[error("a loop device over FUSE: its worker allocates each request without a reserve, whatever the server does")]
     LoopOverFuse,
-    /// A loop device that fills the page cache, or may.
-    #[error("{}", if *certain { "the loop device has no direct I/O: its worker takes a page of memory for each page that is written" } else { "whether the loop device has direct I/O cannot be told" })]
-    BufferedLoop {
-        /// Whether it is known.
-        certain: bool,
-    },
+    /// A loop device over a block device.
+    #[error(
+        "a loop device over a block device: its worker allocates without a reserve, without direct I/O a page for each page"
+    )]
+    LoopOverDisk,
     /// The file under a loop device is not overwritten in place, or that cannot be told: asked where loop devices over
     /// files are accepted.
     #[error("the file under the loop device is not known to be overwritten in place: its worker would allocate blocks")]
@@ -165,7 +164,7 @@ impl TopologyFault {
             Self::LayerUnknown { .. } | Self::Endless { .. } => own("layer-unknown", Permanent, accepts),
             Self::NetworkDevice { .. } => own("network", Permanent, accepts),
             Self::LoopOverFuse => row("loop-backing", Permanent, accepts, "fs/fuse/file.c:fuse_io_alloc"),
-            Self::BufferedLoop { .. } => row("loop-backing", Permanent, accepts, "drivers/block/loop.c:lo_rw_aio"),
+            Self::LoopOverDisk => row("loop-backing", Permanent, accepts, "drivers/block/loop.c:lo_rw_aio"),
             Self::LoopFile => row("loop-backing", Permanent, accepts, "drivers/block/loop.c:lo_rw_aio"),
             Self::LoopBelow => row("loop-below", Warning, accepts, BIO_POOL),
             Self::Allocates { .. } => {
@@ -200,7 +199,7 @@ impl TopologyFault {
             }
             Self::NetworkDevice { .. } | Self::LocalNbd { .. } | Self::Served { .. } => LOCAL,
             Self::LoopOverFuse => "losetup -a shows it: swap to a disk, or to a file on ext4, XFS or btrfs on one",
-            Self::BufferedLoop { .. } => "losetup -l shows the loop device: losetup --direct-io=on, with its name",
+            Self::LoopOverDisk => "losetup -l shows the device below it: swap to that",
             Self::LoopFile => "losetup -a shows the file: write it in full, on ext4 or XFS",
             Self::LoopBelow => "under global memory pressure it may hang: put the filesystem on a disk",
             Self::Allocates { .. } => "lvs -o+segtype and dmsetup table show it: take a linear volume for swap",

@@ -24,13 +24,15 @@ bitflags::bitflags! {
         /// Everything but the server is in memory cgroups with a hard limit, and their sum leaves headroom: the kernel
         /// as a whole never reclaims. The server is in none of them. No program can check it.
         const GLOBAL_RECLAIM_EXCLUDED = 1 << 7;
-        /// Whoever accepts it knows that the server holds the reclaim posture, which shows from inside only. A step that
-        /// is seen to be missing is not made up for.
+        /// Whoever accepts it knows that the server holds the reclaim posture, which shows from inside only.
         const POSTURE_HELD = 1 << 8;
     }
 }
 
 impl Override {
+    /// Words about what cannot be seen: none of them lifts what is seen to be otherwise.
+    pub const PROMISES: Self = Self::BLOCKS_STAY.union(Self::DATA_PATH).union(Self::POSTURE_HELD);
+
     /// The names, for arguments and messages.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("loop-over-fuse", Self::LOOP_OVER_FUSE),

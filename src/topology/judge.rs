@@ -110,15 +110,21 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
                 requests
             }
             Layer::Md { external } => {
-                let untold = Fault::DataPath { certain: false };
-                self.ask(Rule::AllocatesNothing, not(external), Fault::ExternalMetadata, untold);
+                let untold = |fault| State::Untold(Reason::Topology(fault));
+                self.note(
+                    Rule::AllocatesNothing,
+                    match external {
+                        Told::No => State::Met,
+                        Told::Yes => untold(Fault::ExternalMetadata),
+                        Told::Unknown => untold(Fault::DataPath { certain: false }),
+                    },
+                );
                 requests
             }
-            Layer::Loop { direct } => {
-                // Over a file it is refused in any case.
+            Layer::Loop { .. } => {
+                // Over a file it is refused by what the file is.
                 if below.is_some_and(Layer::is_device) {
-                    let buffered = |certain| Fault::BufferedLoop { certain };
-                    self.ask(Rule::LoopDirect, direct, buffered(true), buffered(false));
+                    self.refuse(Rule::LoopNotOverDisk, Fault::LoopOverDisk);
                 }
                 Above { next: Next::Loop, ..above }
             }
@@ -328,7 +334,7 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
                 let mut by = rule.row().lifted_by & self.facts.accepted;
                 // A promise is worth nothing against what is seen.
                 if matches!(state, State::NotMet(_)) {
-                    by = by.difference(Override::POSTURE_HELD);
+                    by = by.difference(Override::PROMISES);
                 }
                 if self.facts.consumer == Consumer::OtherKernel && !rule.is_for_any_consumer() {
                     State::Spared
@@ -345,14 +351,6 @@ impl<F: FnMut(Finding)> Walk<'_, F> {
             State::Met | State::Spared | State::Accepted { .. } => state,
         };
         (self.report)(Finding { link: self.link, rule, state });
-    }
-}
-
-const fn not(told: Told) -> Told {
-    match told {
-        Told::Yes => Told::No,
-        Told::No => Told::Yes,
-        Told::Unknown => Told::Unknown,
     }
 }
 

@@ -22,8 +22,8 @@ pub enum Rule {
     FilesystemNotOnLoop,
     /// A device-mapper device maps each sector to where it always was: advice.
     MapsInPlace,
-    /// A loop device over a disk opens it with direct I/O.
-    LoopDirect,
+    /// No loop device stands on a block device.
+    LoopNotOverDisk,
     /// Nothing is kept in memory, which would be swapped itself.
     NotInMemory,
     /// No NBD server runs on this machine.
@@ -80,7 +80,7 @@ impl Rule {
         Self::LoopNotOverFile,
         Self::FilesystemNotOnLoop,
         Self::MapsInPlace,
-        Self::LoopDirect,
+        Self::LoopNotOverDisk,
         Self::NotInMemory,
         Self::NbdNotLocal,
         Self::ClientHardened,
@@ -120,8 +120,8 @@ impl Rule {
                 "K: ext4 on it over ext4 hung 7 of 7, the worker waiting for a bio that swap holds", "block/bio.c:bio_alloc_bioset"),
             Self::MapsInPlace => row("device-mapper", "advice: no thin volume, snapshot or VDO, whose writes allocate", RECLAIM,
                 "not run", "drivers/md/dm-thin.c:process_deferred_bios"),
-            Self::LoopDirect => row("loop device over a disk", "the loop device opens it with direct I/O", RECLAIM,
-                "K: without it hung 6 of 6, with it passed 6 of 6", "drivers/block/loop.c:lo_rw_aio"),
+            Self::LoopNotOverDisk => row("loop device over a disk", "no loop device stands on a block device", RECLAIM,
+                "K: with direct I/O hung 1 of 6, without 6 of 6", "drivers/block/loop.c:lo_rw_aio"),
             Self::NotInMemory => row("loop device over tmpfs", "no layer is memory that is swapped itself", NOBODY,
                 "6.18: an area on it stopped for good with most of the memory free", "mm/shmem.c:shmem_writeout"),
             Self::NbdNotLocal => row("NBD from this machine, unix or TCP", "the server runs on another machine", OVER_NBD,

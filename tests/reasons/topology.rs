@@ -46,20 +46,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         (vec![LOOP, Layer::Fuse(NONE)], Rule::LoopNotOverFuse, Fault::LoopOverFuse, "loop-backing", Refuse),
         (vec![EXT4, LOOP, EXT4, Layer::Disk], Rule::FilesystemNotOnLoop, Fault::LoopBelow, "loop-below", Admit),
-        (
-            vec![Layer::Loop { direct: Told::No }, Layer::Disk],
-            Rule::LoopDirect,
-            Fault::BufferedLoop { certain: true },
-            "loop-backing",
-            Refuse,
-        ),
-        (
-            vec![Layer::Loop { direct: Told::Unknown }, Layer::Disk],
-            Rule::LoopDirect,
-            Fault::BufferedLoop { certain: false },
-            "loop-backing",
-            Refuse,
-        ),
+        (vec![LOOP, Layer::Disk], Rule::LoopNotOverDisk, Fault::LoopOverDisk, "loop-backing", Refuse),
         (mapped(Told::No), Rule::MapsInPlace, Fault::Allocates { certain: true }, "device-allocates", Admit),
         (mapped(Told::Unknown), Rule::MapsInPlace, Fault::Allocates { certain: false }, "device-allocates", Admit),
         (

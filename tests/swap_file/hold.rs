@@ -16,11 +16,11 @@ fn in_passing(path: &Path) -> rustix::io::Result<()> {
     rustix::fs::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).map(drop)
 }
 
-/// Opens it for writing, as anybody does, and has it for a moment.
-fn patiently(path: PathBuf) -> std::thread::JoinHandle<()> {
+/// Opens it for writing, as anybody does, and has it for so long.
+fn patiently(path: PathBuf, time: Duration) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let file = std::fs::File::options().write(true).open(path).expect("in the end");
-        std::thread::sleep(2 * SHORT);
+        std::thread::sleep(time);
         drop(file);
     })
 }
@@ -58,7 +58,7 @@ fn the_lease_is_taken_again_and_whoever_outwaits_it_stops_the_service() {
     for tolerated in [false, true] {
         let risks = if tolerated { Risks::UNHELD } else { Risks::empty() };
         let file = open(&path, &OTHER.accepting(risks)).expect("a file");
-        let opener = patiently(path.clone());
+        let opener = patiently(path.clone(), 2 * SHORT);
         assert!(until(SHORT, &file, Hold::Contested), "it waits");
         file.revalidate().expect("and is not in");
         assert!(until(2 * SHORT, &file, Hold::Broken), "it is in");
@@ -70,5 +70,13 @@ fn the_lease_is_taken_again_and_whoever_outwaits_it_stops_the_service() {
         opener.join().expect("another");
         drop(file);
     }
+
+    // One who waited, wrote and has gone before the next look.
+    let file = open(&path, &OTHER).expect("a file");
+    let opener = patiently(path.clone(), Duration::ZERO);
+    assert!(until(SHORT, &file, Hold::Contested), "it waits");
+    opener.join().expect("another");
+    assert_eq!(file.revalidate().err().map(|why| why.code()), Some("busy"), "it was in");
+    drop(file);
     drop(short);
 }

@@ -2,9 +2,10 @@
 
 use std::io::IoSlice;
 
-use rustix::fs::{FallocateFlags, fallocate, fstat};
+use rustix::fs::{FallocateFlags, IFlags, fallocate, fstat, ioctl_getflags, ioctl_setflags};
 use swap_dio::admit::Outcome;
 use swap_dio::flags::Direction;
+use swap_dio::reason::Class;
 
 use crate::pages::{
     EXT4, PAGE, XFS, blank, is_done, made, marked, mounted, own_descriptor, read, request, served, write,
@@ -27,6 +28,28 @@ fn what_was_admitted_before_is_not_written_after() {
         assert!(matches!(ended.outcome(), Outcome::Failed(reason) if reason == why), "{}: {ended:?}", kind.0);
         assert_eq!(fstat(&descriptor).expect("its blocks").st_blocks, before, "{}: nothing is allocated", kind.0);
         assert_eq!((file.policy().in_flight(), file.policy().dropped()), (0, 0), "{}", kind.0);
+    }
+}
+
+/// Nobody keeps it still any more: what goes later is not read either.
+#[test]
+fn what_is_lost_after_the_stop_is_seen_too() {
+    for kind in [EXT4, XFS] {
+        let Some(fs) = mounted(kind) else { return };
+        let path = made(&fs, "f", 1);
+        let file = served(&path);
+        assert!(is_done(&write(&file, 100, &marked(100, 1, 1)).expect("a ticket")));
+        let descriptor = own_descriptor(&path);
+        let flags = ioctl_getflags(&descriptor).expect("its flags");
+        ioctl_setflags(&descriptor, flags | IFlags::APPEND).expect("a flag");
+        let why = file.revalidate().expect_err("it has changed");
+        ioctl_setflags(&descriptor, flags).expect("as before");
+        assert!(is_done(&read(&file, 100, &mut blank(1)).expect("a ticket")), "{}", kind.0);
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&descriptor, punch, 100 * PAGE, PAGE).expect("a hole");
+        assert_eq!(file.revalidate().err(), Some(why), "{}: the first reason stays", kind.0);
+        assert_eq!(read(&file, 100, &mut blank(1)).err(), Some(why), "{}: no zeros for a page", kind.0);
+        assert!(is_done(&read(&file, 99, &mut blank(1)).expect("a ticket")), "{}", kind.0);
     }
 }
 
@@ -96,6 +119,7 @@ fn a_look_that_the_kernel_has_no_memory_for_is_made_again() {
     }
     assert_eq!(looks(3), ["not-revalidated"; 3]);
     let why = file.stopped().expect("that was too much");
+    assert_eq!(why.class(), Class::Permanent, "{why}");
     assert_eq!(write(&file, 1, &marked(1, 1, 1)).err(), Some(why));
     assert!(is_done(&read(&file, 1, &mut blank(1)).expect("a ticket")), "and every page is still read");
 }

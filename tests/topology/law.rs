@@ -82,10 +82,10 @@ fn judge(chain: &[Link], consumer: Consumer, accepted: Override) -> (bool, Vec<F
 /// Every chain that differs from this one by one fact that is less good: what was so is not, or cannot be told.
 fn weaker(layer: Layer) -> Vec<Layer> {
     let servers = |server: Server| {
-        // What is seen to be missing is the worst: nobody's word makes up for it.
         let unseen = if server.posture == Posture::Missing { Posture::Missing } else { Posture::Unknown };
         let postures = [Posture::Missing, unseen].map(|posture| Server { posture, ..server });
-        let quiet = [Told::No, Told::Unknown].map(|allocates_nothing| Server { allocates_nothing, ..server });
+        let quiet = [Told::No, unseen_of(server.allocates_nothing)];
+        let quiet = quiet.map(|allocates_nothing| Server { allocates_nothing, ..server });
         let direct = [Told::No, Told::Unknown].map(|direct| Server { direct, ..server });
         [postures, quiet, direct].concat()
     };
@@ -99,6 +99,7 @@ fn weaker(layer: Layer) -> Vec<Layer> {
             let mut all: Vec<Layer> =
                 servers(server).into_iter().map(|server| Layer::Nbd { place, client, server }).collect();
             all.push(Layer::Nbd { place, client: NbdClient::Unknown, server });
+            all.extend((place == Place::Local).then_some(Layer::Nbd { place: Place::Unknown, client, server }));
             all
         }
         Layer::Ublk { device, max_sectors, server } => {
@@ -115,13 +116,29 @@ fn weaker(layer: Layer) -> Vec<Layer> {
                 .collect();
             for told in [Told::No, Told::Unknown] {
                 all.push(Layer::Fuseblk { device: told, keeps_blocks, outlived, server });
-                all.push(Layer::Fuseblk { device, keeps_blocks: told, outlived, server });
+                let unseen = if told == Told::No { told } else { unseen_of(keeps_blocks) };
+                all.push(Layer::Fuseblk { device, keeps_blocks: unseen, outlived, server });
                 all.push(Layer::Fuseblk { device, keeps_blocks, outlived: told, server });
             }
             all
         }
-        _ => Vec::new(),
+        Layer::Loop { .. } => vec![Layer::Loop { direct: Told::No }, Layer::Loop { direct: Told::Unknown }],
+        Layer::Disk
+        | Layer::Partition
+        | Layer::Zram
+        | Layer::NetworkDevice(_)
+        | Layer::Filesystem(_)
+        | Layer::Memory(_)
+        | Layer::NetworkFilesystem(_)
+        | Layer::Unknown(_)
+        | Layer::Endless => Vec::new(),
+        other => unreachable!("{other:?} is drawn by nobody"),
     }
+}
+
+/// What is seen to be otherwise is the worst: nobody's word makes up for it.
+fn unseen_of(told: Told) -> Told {
+    if told == Told::No { Told::No } else { Told::Unknown }
 }
 
 proptest! {
@@ -150,6 +167,14 @@ proptest! {
         }
         doubtful.insert(at, Link { depth, layer: Layer::Unknown("something") });
         prop_assert!(!judge(&doubtful, consumer, Override::all()).0, "{:?}", doubtful);
+    }
+
+    /// Below a server a chain is admitted no sooner than by itself. Risks aside: a file is opened there by others' rules.
+    #[test]
+    fn a_server_above_admits_no_more(chain in links(), consumer in consumer()) {
+        let accepted = Override::empty();
+        let below = Facts { chain: &chain, server: Some("it"), consumer, accepted }.judge(|_| ()).is_ok();
+        prop_assert!(!below || judge(&chain, consumer, accepted).0, "{:?}", chain);
     }
 
     #[test]

@@ -10,14 +10,15 @@
 //! at again, and service stops when it has changed, or when somebody has outwaited the lease.
 //!
 //! The mere try to open the file breaks a lease, also one that did not wait. Each look takes it again, unless somebody
-//! is waiting: to give it back for a moment would let that one in. Where looks are further apart than the time of a
-//! lease, one who came and went between two is not seen.
+//! is waiting: to give it back for a moment would let that one in. One who waited and is gone by the next look is told
+//! from one who did not wait. Where looks are further apart than the time of a lease, one who came and went between two
+//! is not seen.
 //!
 //! Source: Linux v6.18, `fs/locks.c` (`check_conflicting_open`, `__break_lease`, `time_out_leases`),
 //! `block/bdev.c:bd_may_claim`.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
@@ -54,6 +55,9 @@ pub(super) struct Holder {
     full: AtomicU64,
     /// How long a lease that is being broken lasts; `None` for ever.
     lasts: Option<Duration>,
+    /// Whether somebody was waiting at the last look.
+    was_contested: AtomicBool,
+    was_broken: AtomicBool,
 }
 
 impl Holder {
@@ -92,7 +96,8 @@ impl Holder {
             Ok(seconds) => Some(Duration::from_secs(seconds)),
             Err(_) => Some(Duration::ZERO),
         };
-        Self { taken, began: Instant::now(), full: AtomicU64::new(0), lasts }
+        let (was_contested, was_broken) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { taken, began: Instant::now(), full: AtomicU64::new(0), lasts, was_contested, was_broken }
     }
 
     /// The hold now; a lease that somebody broke without waiting is taken again. It allocates nothing.
@@ -100,16 +105,43 @@ impl Holder {
         if self.taken != Hold::Lease {
             return self.taken;
         }
-        // Of one that is being broken, to take it says only whether somebody has the file open, or is about to.
-        let is_full = has_lease(&fd)
-            || take_lease(&fd).is_ok() && (has_lease(&fd) || give_lease_back(&fd).is_ok() && take_lease(&fd).is_ok());
         let now = self.began.elapsed();
-        if is_full {
-            self.full.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed);
-            return Hold::Lease;
+        let hold = match (has_lease(&fd), take_lease(&fd)) {
+            (true, _) => Hold::Lease,
+            // It was gone, not merely being broken. If somebody waited for it to go, that one has been in.
+            (false, Ok(())) if has_lease(&fd) => {
+                if self.was_contested.load(Relaxed) {
+                    self.was_broken.store(true, Relaxed);
+                }
+                Hold::Lease
+            }
+            // Nobody has the file open: who broke it did not wait. Between the two somebody may come.
+            (false, Ok(())) => {
+                if give_lease_back(&fd).is_ok() && take_lease(&fd).is_ok() {
+                    Hold::Lease
+                } else {
+                    Hold::Broken
+                }
+            }
+            // Somebody has the file open, or waits to.
+            (false, Err(_)) => {
+                let since = Duration::from_millis(self.full.load(Relaxed));
+                let is_over = self.lasts.is_some_and(|lasts| now.saturating_sub(since) >= lasts);
+                if is_over { Hold::Broken } else { Hold::Contested }
+            }
+        };
+        match hold {
+            Hold::Lease => self.full.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed),
+            Hold::Broken => self.was_broken.store(true, Relaxed),
+            Hold::Contested | Hold::Lock | Hold::Exclusive => (),
         }
-        let broken_for = now.saturating_sub(Duration::from_millis(self.full.load(Relaxed)));
-        if self.lasts.is_some_and(|lasts| broken_for >= lasts) { Hold::Broken } else { Hold::Contested }
+        self.was_contested.store(hold == Hold::Contested, Relaxed);
+        hold
+    }
+
+    /// Whether somebody who opened the file has outwaited the lease, now or before.
+    pub(super) fn was_broken(&self) -> bool {
+        self.was_broken.load(Relaxed)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, TryLockError};
 use rustix::io::Errno;
 
 use crate::candidate::Kind;
-use crate::extent::{ExtentFlags, FileExtent};
+use crate::extent::{ExtentFlags, ExtentState, FileExtent};
 use crate::linux::fiemap::{self, Go};
 use crate::linux::inode::Inode;
 use crate::linux::ioctl::{RawFiemap, device_size};
@@ -57,17 +57,17 @@ impl Snapshot {
         self.size
     }
 
-    /// Looks at the file again.
+    /// Looks at the file again; `false` for a look that was left to one that is under way.
     ///
     /// # Errors
     /// What has changed: the size first, then attributes, then extents, then the alignment of direct I/O.
-    pub(super) fn compare(&self, fd: impl AsFd, look: Look) -> Result<(), Reason> {
+    pub(super) fn compare(&self, fd: impl AsFd, look: Look) -> Result<bool, Reason> {
         let mut answer = match look {
             Look::Now => self.answer.lock().unwrap_or_else(PoisonError::into_inner),
             Look::UnlessUnderWay => match self.answer.try_lock() {
                 Ok(answer) => answer,
                 Err(TryLockError::Poisoned(answer)) => answer.into_inner(),
-                Err(TryLockError::WouldBlock) => return Ok(()),
+                Err(TryLockError::WouldBlock) => return Ok(false),
             },
         };
         let inode = Inode::of(&fd).map_err(unanswered)?;
@@ -83,9 +83,30 @@ impl Snapshot {
         }
         // Of XFS it follows from whether extents are shared, so that those come first.
         if self.inode.direct_io == inode.direct_io {
-            return Ok(());
+            return Ok(true);
         }
         Err(Reason::Served(ServedFault::Attribute { attribute: "direct I/O alignment" }))
+    }
+
+    /// How far its pages are there without a gap: as far as it reaches now, up to the first hole or unwritten extent. An
+    /// extent that lies elsewhere by now reads the same.
+    pub(super) fn readable(&self, fd: impl AsFd) -> Result<Bytes, Reason> {
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let inode = Inode::of(&fd).map_err(unanswered)?;
+        let size = size_of(&fd, &inode).map_err(unanswered)?.min(self.size);
+        if !self.has_extents {
+            return Ok(size);
+        }
+        let (mut end, mut is_over) = (Bytes::ZERO, false);
+        joined(&mut answer, fd, size, |extent| {
+            let is_next = extent.logical == end && extent.state == ExtentState::Written;
+            is_over |= !is_next;
+            if let Some(next) = end.checked_add(extent.length).filter(|_| !is_over) {
+                end = next;
+            }
+            Ok(())
+        })?;
+        Ok(end)
     }
 
     fn compare_extents(&self, answer: &mut RawFiemap, fd: impl AsFd) -> Result<(), Reason> {

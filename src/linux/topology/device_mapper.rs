@@ -1,7 +1,7 @@
 //! Whether a device-mapper device leaves each sector where it is: by the names that LVM, cryptsetup and multipath give.
 //!
 //! Its table would say so itself, but is told to root alone. The devices below show: LVM marks what a thin volume, a
-//! snapshot, an origin with snapshots, and VDO stand on.
+//! snapshot, an origin with snapshots, a cached volume and VDO stand on.
 //!
 //! Source: LVM 2.03, `lib/activate/dev_manager.c` (layers of a volume); Linux v6.18, `drivers/md/dm-sysfs.c` (`uuid`).
 
@@ -28,8 +28,9 @@ fn uuid(dir: &Path) -> std::io::Result<Option<String>> {
     sysfs::word(&dir.join("dm/uuid"))
 }
 
-/// Of what is below: a thin pool; VDO's pool; what a snapshot was taken of, and what it keeps.
-const ALLOCATE: [&str; 4] = ["-tpool", "-vpool", "-real", "-cow"];
+/// Of what is below: a thin pool; VDO's pool; what a snapshot was taken of, and what it keeps; a cache, its map and its
+/// pool, which commits metadata.
+const ALLOCATE: [&str; 7] = ["-tpool", "-vpool", "-real", "-cow", "-cdata", "-cmeta", "-cvol"];
 
 /// Whose other devices map in place: `part` and a number stand before the maker of a device that has partitions.
 const MAKERS: [&str; 5] = ["LVM-", "CRYPT-", "mpath-", "DMRAID-", "part"];

@@ -171,9 +171,10 @@ fn is_served(mount: &Mount) -> bool {
 /// Whether a filesystem answers for its names by itself: a server, another machine or an automounter may never do.
 fn answers(mount: &Mount) -> bool {
     match filesystem::way(mount) {
-        Way::Iomap | Way::Xfs | Way::Btrfs | Way::F2fs | Way::Bmap(_) | Way::NoPageRead(_) => true,
+        Way::Iomap | Way::Xfs | Way::Btrfs | Way::F2fs | Way::Bmap(_) | Way::NoPageRead(TMPFS) => true,
         Way::NoBlockMap(filesystem) => ["ramfs", "squashfs", "ZFS", "nilfs2", "ubifs", "JFFS2"].contains(&filesystem),
-        Way::Network(_) | Way::ServedBmap | Way::Unknown(_) => false,
+        // Of overlayfs a lower layer may be served.
+        Way::NoPageRead(_) | Way::Network(_) | Way::ServedBmap | Way::Unknown(_) => false,
     }
 }
 
@@ -291,7 +292,7 @@ mod tests {
         let table = folder.path().join("table");
         for (kind, expected) in [
             ("ext4", true),
-            ("overlay", true),
+            ("overlay", false),
             ("tmpfs", true),
             ("fuse.x", false),
             ("fuseblk", false),

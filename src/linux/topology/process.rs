@@ -118,9 +118,13 @@ pub(super) fn open(tree: &Tree, pids: &[u32], own: &[Device]) -> Vec<Open> {
                 Kind::RegularFile => is_written && flags & O_APPEND == 0,
                 Kind::Directory | Kind::Special(_) => false,
             };
-            let is_known = |open: &Open| open.inode.as_ref().is_some_and(|known| known.identity == inode.identity);
-            if wanted && !found.iter().any(is_known) {
-                found.push(Open { inode: Some(inode), name, direct: flags & o_direct() != 0 });
+            let is_known = |open: &&mut Open| open.inode.as_ref().is_some_and(|known| known.identity == inode.identity);
+            let direct = flags & o_direct() != 0;
+            match found.iter_mut().find(is_known) {
+                // Open twice: by the way that is worse.
+                Some(known) if wanted => known.direct &= direct,
+                None if wanted => found.push(Open { inode: Some(inode), name, direct }),
+                Some(_) | None => (),
             }
         }
     }
@@ -170,7 +174,11 @@ pub(super) fn named(served: &str, pids: &[u32]) -> String {
 
 /// Every process that shows.
 fn pids(tree: &Tree) -> Vec<u32> {
-    sysfs::entries(&tree.proc).iter().filter_map(|path| sysfs::name(path).parse().ok()).collect()
+    let Ok(entries) = std::fs::read_dir(&tree.proc) else { return Vec::new() };
+    let number = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let mut pids: Vec<u32> = entries.take(MOST_PIDS).filter_map(number).collect();
+    pids.sort_unstable();
+    pids
 }
 
 /// The descriptors of a process, and what the kernel calls them.
@@ -198,6 +206,8 @@ fn line(tree: &Tree, pid: u32, fd: &Path, key: &str) -> Option<String> {
     Some(text.lines().find_map(|line| line.strip_prefix(key))?.trim().to_owned())
 }
 
+/// `PID_MAX_LIMIT` of include/linux/threads.h.
+const MOST_PIDS: usize = 1 << 22;
 const O_ACCMODE: u32 = 0o3;
 const O_APPEND: u32 = 0o2000;
 
