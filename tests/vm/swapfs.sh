@@ -17,8 +17,8 @@
 #   loop-disk=5      a loop device over the disk itself; reported
 #   buffered=5       the same without direct I/O; reported
 #   loop=5           --mode loop with it: what the refusal is worth; any outcome is reported, none fails
-#   boosted=5        the same with vm.watermark_boost_factor=100000: as the default, and more of it
-#   bare=5           the same without what the posture needs: nothing locked, no IO_FLUSHER, no OOM score; reported
+#   boosted=5        the same with vm.watermark_boost_factor=100000: what sets it off is there by default, and smaller
+#   bare=5           as loop, without what the posture needs: nothing locked, no IO_FLUSHER, no OOM score; reported
 #   file=5           --mode loop over an image that is a file on ext4; reported
 #   loop-file=5      a loop device over a file on ext4, without any server; reported
 #   stacked=5        a swap file of ext4 on such a loop device; reported

@@ -106,30 +106,7 @@ impl Holder {
             return self.taken;
         }
         let now = self.began.elapsed();
-        let hold = match (has_lease(&fd), take_lease(&fd)) {
-            (true, _) => Hold::Lease,
-            // It was gone, not merely being broken. If somebody waited for it to go, that one has been in.
-            (false, Ok(())) if has_lease(&fd) => {
-                if self.was_contested.load(Relaxed) {
-                    self.was_broken.store(true, Relaxed);
-                }
-                Hold::Lease
-            }
-            // Nobody has the file open: who broke it did not wait. Between the two somebody may come.
-            (false, Ok(())) => {
-                if give_lease_back(&fd).is_ok() && take_lease(&fd).is_ok() {
-                    Hold::Lease
-                } else {
-                    Hold::Broken
-                }
-            }
-            // Somebody has the file open, or waits to.
-            (false, Err(_)) => {
-                let since = Duration::from_millis(self.full.load(Relaxed));
-                let is_over = self.lasts.is_some_and(|lasts| now.saturating_sub(since) >= lasts);
-                if is_over { Hold::Broken } else { Hold::Contested }
-            }
-        };
+        let hold = if has_lease(&fd) { Hold::Lease } else { self.retake(&fd, now) };
         match hold {
             Hold::Lease => self.full.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Relaxed),
             Hold::Broken => self.was_broken.store(true, Relaxed),
@@ -137,6 +114,23 @@ impl Holder {
         }
         self.was_contested.store(hold == Hold::Contested, Relaxed);
         hold
+    }
+
+    /// Takes a lease again that is not held in full.
+    fn retake(&self, fd: impl AsFd, now: Duration) -> Hold {
+        if take_lease(&fd).is_err() {
+            // Somebody has the file open, or waits to.
+            let since = Duration::from_millis(self.full.load(Relaxed));
+            let is_over = self.lasts.is_some_and(|lasts| now.saturating_sub(since) >= lasts);
+            return if is_over { Hold::Broken } else { Hold::Contested };
+        }
+        if has_lease(&fd) {
+            // It was gone, not merely being broken. If somebody waited for it to go, that one has been in.
+            self.was_broken.fetch_or(self.was_contested.load(Relaxed), Relaxed);
+            return Hold::Lease;
+        }
+        // Nobody has the file open: who broke it did not wait. Between the two somebody may come.
+        if give_lease_back(&fd).is_ok() && take_lease(&fd).is_ok() { Hold::Lease } else { Hold::Broken }
     }
 
     /// Whether somebody who opened the file has outwaited the lease, now or before.
