@@ -41,32 +41,33 @@ fn main() {
         for pages in [1, 32] {
             // Of both: how scattered a piece of memory is decides what the device makes of it.
             let memory = RefCell::new(mapped(pages));
-            print_ratio(
-                &format!("{name}, {pages} pages"),
+            let ratio = ratio(
                 turns,
                 || bare_loop(&bare, direction, pages, 32, &mut memory.borrow_mut()),
                 || engine_loop(&file, direction, pages, 32, &mut memory.borrow_mut()),
             );
+            print_ratio(&format!("{name}, {pages} pages"), ratio);
         }
     }
     for (direction, name) in [(Direction::Write, "writes"), (Direction::Read, "reads")] {
         for (depth, pages) in [(1, 1), (32, 1), (128, 1), (32, 32)] {
             let count = usize::from(depth) * if pages == 1 { 8 } else { 2 };
-            let mut bare = BareRing::new(&bare, depth, pages);
-            let mut ring = Ring::new(&file, depth, PageCount::new(pages)).expect("a ring");
-            print_ratio(
-                &format!("io_uring, {name}, {pages} pages, {depth} at once"),
-                turns,
-                || bare.run(direction, count),
-                || engine_ring(&file, &mut ring, direction, pages, count),
-            );
+            // Each ring has memory of its own: of many, the luck of how scattered it is meets both alike.
+            let rings = if turns > 1 { RINGS } else { 1 };
+            let ratios = (0..rings).map(|_| {
+                let mut bare = BareRing::new(&bare, depth, pages);
+                let mut ring = Ring::new(&file, depth, PageCount::new(pages)).expect("a ring");
+                let engine = || engine_ring(&file, &mut ring, direction, pages, count);
+                ratio(turns.div_ceil(rings), || bare.run(direction, count), engine)
+            });
+            print_ratio(&format!("io_uring, {name}, {pages} pages, {depth} at once"), median(ratios.collect()));
         }
     }
 }
 
-/// Runs both in turns, either first every other time, and prints how often the time of the second's median turn fits
-/// into the first's.
-fn print_ratio(title: &str, turns: usize, mut bare: impl FnMut(), mut engine: impl FnMut()) {
+/// Runs both in turns, either first every other time: how often the time of the second's median turn fits into the
+/// first's.
+fn ratio(turns: usize, mut bare: impl FnMut(), mut engine: impl FnMut()) -> f64 {
     let timed = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
@@ -82,11 +83,17 @@ fn print_ratio(title: &str, turns: usize, mut bare: impl FnMut(), mut engine: im
             times[0].push(timed(&mut bare));
         }
     }
-    let [bare, engine] = times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64()
-    });
-    println!("{title:<44} {:.3} x a bare loop's rate", bare / engine);
+    let [bare, engine] = times.map(|times| median(times.iter().map(Duration::as_secs_f64).collect()));
+    bare / engine
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn print_ratio(title: &str, ratio: f64) {
+    println!("{title:<44} {ratio:.3} x a bare loop's rate");
 }
 
 fn bare_loop(fd: &OwnedFd, direction: Direction, pages: u64, count: usize, memory: &mut MmapMut) {
@@ -216,5 +223,6 @@ fn descriptor(path: &Path) -> OwnedFd {
 }
 
 const PAGE: u64 = 4096;
+const RINGS: usize = 25;
 /// 64 MiB.
 const PAGES: u64 = 16 << 10;
