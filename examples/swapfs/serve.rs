@@ -112,8 +112,8 @@ fn stay(mounted: &mut Mounted, mut told: impl FnMut()) -> Result<()> {
     loop {
         if looked.elapsed() > LOOK {
             looked = Instant::now();
-            // Once it has stopped a look keeps what is gone from being read.
-            if let Err(why) = mounted.look().or_else(|why| if is_sound { Err(why) } else { Ok(()) }) {
+            // Once it has stopped a look keeps what is gone from being read, and has nothing new to say.
+            if let (true, Err(why)) = (is_sound, mounted.look()) {
                 is_sound = why.verdict() == Verdict::Retry;
                 let remedy = why.remedy().map(|remedy| format!(" -> {remedy}")).unwrap_or_default();
                 say(format_args!(

@@ -39,7 +39,7 @@ pub enum ServedFault {
         size: Bytes,
     },
 
-    // Later: service has stopped, but for the last.
+    // Later: service has stopped, unless it says otherwise.
     /// Somebody who opened the file has outwaited the lease.
     #[error("somebody else has the file open: the time of the lease is over")]
     Opened,

@@ -11,15 +11,15 @@ use swap_dio::Reason;
 use swap_dio::reason::ServedFault;
 
 use crate::pages::{
-    EXT4, OTHER, PAGE, XFS, blank, is_done, made, marked, marked_page, mounted, open, own_descriptor, read, served,
-    write,
+    EXT4, OTHER, PAGE, XFS, blank, is_done, made, marked, marked_page, mounted, open, own_descriptor, punch, read,
+    served, write,
 };
 
 /// What is done to the file behind the engine's back, by its own descriptor: the lease keeps all others out.
 type Act = fn(&OwnedFd, &Path);
 
-fn punch(fd: &OwnedFd, _: &Path) {
-    fallocate(fd, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 100 * PAGE, PAGE).expect("a hole");
+fn hole(fd: &OwnedFd, _: &Path) {
+    punch(fd, 100, 1);
 }
 
 fn unwritten(fd: &OwnedFd, _: &Path) {
@@ -76,7 +76,7 @@ fn a_change_stops_the_service_and_loses_nothing() {
     let cut = |why: &ServedFault| matches!(why, ServedFault::Cut { was, now } if (was.get(), now.get()) == (1 << 20, 128 * PAGE));
     type Why<'a> = Option<&'a dyn Fn(&ServedFault) -> bool>;
     let rows: [(&str, Act, &str, Why<'_>); 9] = [
-        ("a punched hole", punch, "", Some(&hundred)),
+        ("a punched hole", hole, "", Some(&hundred)),
         ("a zeroed range", unwritten, "", Some(&hundred)),
         ("cut", truncate, "", Some(&cut)),
         ("reflinked", reflink, "xfs", Some(&shared)),

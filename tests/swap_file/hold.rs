@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use swap_dio::linux::swap_file::{Hold, Risks, SwapFile};
 
 use crate::lease::BreakTime;
-use crate::pages::{EXT4, OTHER, blank, is_done, made, marked, mounted, open, read, write};
+use crate::pages::{EXT4, OTHER, blank, is_done, made, marked, mounted, open, read, within, write};
 
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -26,14 +26,7 @@ fn patiently(path: PathBuf, time: Duration) -> std::thread::JoinHandle<()> {
 }
 
 fn until(limit: Duration, file: &SwapFile, hold: Hold) -> bool {
-    let end = Instant::now() + limit;
-    while Instant::now() < end {
-        if file.hold() == hold {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
+    within(limit, || file.hold() == hold)
 }
 
 #[test]

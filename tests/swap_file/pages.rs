@@ -1,10 +1,11 @@
 //! Files that pass, pages of memory to write to them, and the descriptor that the engine keeps to itself.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use swap_dio::admit::{Completion, Request};
 use swap_dio::flags::Direction;
@@ -92,6 +93,24 @@ pub(crate) fn open(path: &Path, serving: &Serving) -> Result<SwapFile, OpenError
 
 pub(crate) fn served(path: &Path) -> SwapFile {
     open(path, &OTHER).expect("a file to serve")
+}
+
+/// Whether something comes about in time.
+pub(crate) fn within(limit: Duration, mut come: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !come() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// Takes pages out of a file behind the engine's back.
+pub(crate) fn punch(fd: impl AsFd, first: u64, pages: u64) {
+    let act = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(fd, act, first * PAGE, pages * PAGE).expect("a hole");
 }
 
 /// The engine's own descriptor of a file, for acts that its lease keeps everybody else from: the same open file, so

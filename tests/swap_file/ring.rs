@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use swap_dio::admit::Outcome;
 use swap_dio::flags::Direction;
@@ -14,7 +14,9 @@ use swap_dio::{PageCount, Reason};
 use crate::allocations;
 use crate::exact::{Disk, ON_LOOP};
 use crate::machine::{ready, sh};
-use crate::pages::{EXT4, OTHER, Page, XFS, blank, is_done, made, marked_page, mounted, open, read, request, served};
+use crate::pages::{
+    EXT4, OTHER, Page, XFS, blank, is_done, made, marked_page, mounted, open, read, request, served, within,
+};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -202,18 +204,6 @@ fn a_device_that_never_answers_holds_no_ring_for_ever() {
         let reads = || is_done(&read(&file, page, &mut memory).expect("a ticket")) && right(&memory);
         assert!(within(LIMIT, reads), "page {page}");
     }
-}
-
-/// Whether something comes about in time.
-fn within(limit: Duration, mut come: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    while !come() {
-        if Instant::now() > end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
 }
 
 #[test]

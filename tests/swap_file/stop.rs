@@ -2,13 +2,13 @@
 
 use std::io::IoSlice;
 
-use rustix::fs::{FallocateFlags, IFlags, fallocate, fstat, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{IFlags, fstat, ioctl_getflags, ioctl_setflags};
 use swap_dio::admit::Outcome;
 use swap_dio::flags::Direction;
 use swap_dio::reason::Class;
 
 use crate::pages::{
-    EXT4, PAGE, XFS, blank, is_done, made, marked, mounted, own_descriptor, read, request, served, write,
+    EXT4, XFS, blank, is_done, made, marked, mounted, own_descriptor, punch, read, request, served, write,
 };
 
 #[test]
@@ -20,8 +20,7 @@ fn what_was_admitted_before_is_not_written_after() {
         let memory = marked(100, 1, 1);
         let ticket = file.admit(&request(Direction::Write, 100, 1)).expect("a ticket");
         let descriptor = own_descriptor(&path);
-        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&descriptor, punch, 100 * PAGE, 2 * PAGE).expect("a hole");
+        punch(&descriptor, 100, 2);
         let before = fstat(&descriptor).expect("its blocks").st_blocks;
         let why = file.revalidate().expect_err("it has changed");
         let ended = file.write(ticket, &[IoSlice::new(&memory[0].0)]);
@@ -45,8 +44,7 @@ fn what_is_lost_after_the_stop_is_seen_too() {
         let why = file.revalidate().expect_err("it has changed");
         ioctl_setflags(&descriptor, flags).expect("as before");
         assert!(is_done(&read(&file, 100, &mut blank(1)).expect("a ticket")), "{}", kind.0);
-        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&descriptor, punch, 100 * PAGE, PAGE).expect("a hole");
+        punch(&descriptor, 100, 1);
         assert_eq!(file.revalidate().err(), Some(why), "{}: the first reason stays", kind.0);
         assert_eq!(read(&file, 100, &mut blank(1)).err(), Some(why), "{}: no zeros for a page", kind.0);
         assert!(is_done(&read(&file, 99, &mut blank(1)).expect("a ticket")), "{}", kind.0);
@@ -73,8 +71,7 @@ fn what_waits_in_a_ring_is_not_sent_after() {
             ring.start(memory, ticket).map_err(|ended| ended.completion).expect("started");
         }
         let descriptor = own_descriptor(&path);
-        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&descriptor, punch, 100 * PAGE, PAGE).expect("a hole");
+        punch(&descriptor, 100, 1);
         let before = fstat(&descriptor).expect("its blocks").st_blocks;
         let why = file.revalidate().expect_err("it has changed");
         for _ in 0..3 {

@@ -62,22 +62,19 @@ impl Opened {
         // What swapon(8) would advise holds here too; what the header says does not.
         let warnings =
             found.warnings.iter().copied().filter(|warning| concerns(warning, way, Risks::empty())).collect();
-        match named.kind {
+        let opened = match named.kind {
             Kind::BlockDevice => {
                 if let Some(backing) = &found.backing {
                     loop_device::check(named.device, &backing.path, page_size, serving.accepted)?;
                 }
-                let opened = Self::device(path, &named, mount.as_ref(), page_size, warnings)?;
-                Ok(Self { depends_on, ..opened })
+                Self::device(path, &named, mount.as_ref(), page_size, warnings)?
             }
-            Kind::RegularFile => {
-                let opened = Self::regular(path, &named, mount.as_ref(), way, page_size, serving, warnings)?;
-                Ok(Self { depends_on, ..opened })
-            }
+            Kind::RegularFile => Self::regular(path, &named, mount.as_ref(), way, page_size, serving, warnings)?,
             // Refused above: nothing but the two is a candidate.
-            Kind::Directory => Err(Reason::Directory.into()),
-            Kind::Special(kind) => Err(Reason::NotAFile { kind }.into()),
-        }
+            Kind::Directory => return Err(Reason::Directory.into()),
+            Kind::Special(kind) => return Err(Reason::NotAFile { kind }.into()),
+        };
+        Ok(Self { depends_on, ..opened })
     }
 
     fn device(
