@@ -37,6 +37,7 @@ mod references;
 mod report;
 pub mod swap_file;
 mod swaps;
+mod sysfs;
 mod through;
 mod topology;
 mod walk;

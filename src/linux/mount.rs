@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::inode::{Device, Inode};
-use super::topology::sysfs;
+use super::sysfs;
 use crate::candidate::Kind;
 
 /// One line of /proc/self/mountinfo.

@@ -18,7 +18,6 @@ mod follow;
 mod md;
 mod nbd;
 mod process;
-pub(super) mod sysfs;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,9 @@ use super::serving::Risks;
 use crate::linux::error::no_fact;
 use crate::linux::inode::{Device, Inode};
 use crate::linux::prepare::users;
+use crate::linux::sysfs;
 use crate::reason::{Reason, ServedFault};
+use crate::topology::Told;
 use crate::unit::{Bytes, PageSize};
 
 /// Checks the loop device of that number over the file at `below`.
@@ -22,23 +24,24 @@ pub(super) fn check(device: Device, below: &Path, page: PageSize, accepted: Risk
     // The file is under the disk of which it is a part.
     let is_part = dir.join("partition").exists();
     let disk = dir.parent().filter(|_| is_part).unwrap_or(&dir);
-    let number = |path: &Path| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
-    let start = if is_part { number(&dir.join("start")).and_then(|sectors| sectors.checked_mul(512)) } else { Some(0) };
-    let offset = number(&disk.join("loop/offset")).and_then(|offset| offset.checked_add(start?));
-    let fault = match (offset, number(&disk.join("loop/dio"))) {
+    let start =
+        if is_part { sysfs::count(&dir.join("start")).and_then(|sectors| sectors.checked_mul(512)) } else { Some(0) };
+    let offset = sysfs::count(&disk.join("loop/offset")).and_then(|offset| offset.checked_add(start?));
+    let fault = match (offset, sysfs::switch(&disk.join("loop/dio"))) {
         (None, _) => Some(ServedFault::LoopOffset { offset: None }),
         (Some(offset), _) if !Bytes::new(offset).is_aligned(page.into()) => {
             Some(ServedFault::LoopOffset { offset: Some(Bytes::new(offset)) })
         }
-        (Some(_), Some(1)) => None,
-        (Some(_), _) => (!accepted.contains(Risks::BUFFERED_LOOP)).then_some(ServedFault::BufferedLoop),
+        (Some(_), Told::Yes) => None,
+        (Some(_), Told::No | Told::Unknown) => {
+            (!accepted.contains(Risks::BUFFERED_LOOP)).then_some(ServedFault::BufferedLoop)
+        }
     };
     if let Some(fault) = fault {
         return Err(Reason::Served(fault).into());
     }
-    let name = disk.file_name().unwrap_or_default().to_string_lossy();
     let inode = Inode::at(below).map_err(crate::linux::error::ExamineError::LookUp)?;
-    match users::writer_but(&inode, &name).map_err(no_fact("who has the file below open"))? {
+    match users::writer_but(&inode, &sysfs::name(disk)).map_err(no_fact("who has the file below open"))? {
         None => Ok(()),
         Some(_) => Err(Reason::Served(ServedFault::HeldBelow).into()),
     }

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::sysfs;
+use crate::linux::sysfs;
 use crate::topology::Told;
 
 /// `dir` is its folder in /sys.

@@ -15,7 +15,7 @@
 
 use std::path::{Component, Path};
 
-use super::sysfs;
+use crate::linux::sysfs;
 use crate::topology::Layer;
 
 /// What the driver of a whole disk serves it from; `dir` is its real folder, `place` the same from /sys down.

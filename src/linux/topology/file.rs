@@ -10,12 +10,13 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 use super::follow::Follow;
-use super::{process, sysfs};
+use super::process;
 use crate::candidate::Kind;
 use crate::linux::filesystem::{self, TMPFS, Way};
 use crate::linux::inode::{Device, Inode};
 use crate::linux::ioctl::loop_backing;
 use crate::linux::mount::{self, Mount};
+use crate::linux::sysfs;
 use crate::topology::{Layer, Told};
 
 impl Follow<'_> {
@@ -191,7 +192,7 @@ fn may_be_under(path: &Path, mount: &Mount, dir: &Path) -> bool {
     // Each subvolume of a btrfs has a device number of its own.
     let by_id = mount.kind == "btrfs" && inode.mount == Some(mount.id);
     let is_on_it = inode.identity.0 == mount.device || by_id;
-    let number = |name: &str| sysfs::text(&dir.join(name)).and_then(|number| number.parse::<u64>().ok());
+    let number = |name: &str| sysfs::count(&dir.join(name));
     let sectors = || {
         let (offset, limit) = (number("loop/offset")?, number("loop/sizelimit")?);
         let bytes = inode.size.get().checked_sub(offset)?;

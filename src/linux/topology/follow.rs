@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{Topology, Tree, device_mapper, disk, md, nbd, process, sysfs};
+use super::{Topology, Tree, device_mapper, disk, md, nbd, process};
 use crate::candidate::Kind;
 use crate::linux::inode::Device;
+use crate::linux::sysfs;
 use crate::topology::{Layer, Link, MAX_DEPTH, MAX_LINKS};
 use crate::ublk::UblkDevice;
 

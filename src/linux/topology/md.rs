@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use super::sysfs;
+use crate::linux::sysfs;
 use crate::topology::Told;
 
 /// Whether a process writes the metadata; `dir` is the array's folder.

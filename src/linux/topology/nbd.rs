@@ -11,7 +11,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{Tree, process, sysfs};
+use super::{Tree, process};
+use crate::linux::sysfs;
 use crate::topology::{NbdClient, Place};
 
 /// Where the server runs, what the client is like, and words for both; `dir` is the device's folder.

@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{TopologyError, Tree, sysfs};
+use super::{TopologyError, Tree};
 use crate::candidate::Kind;
 use crate::linux::inode::{Device, Inode};
 use crate::linux::reclaim::Report;
+use crate::linux::sysfs;
 use crate::posture::Holding;
 use crate::topology::{Posture, Server, Told};
 

@@ -21,7 +21,7 @@ pub(super) const MOST_ENTRIES: usize = 4096;
 ///
 /// # Errors
 /// It cannot be opened or read, is no regular file, or is longer than `most` bytes: half of it says nothing.
-pub(in crate::linux) fn table(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub(super) fn table(path: &Path, most: u64) -> Result<Vec<u8>> {
     // Before it is opened, which alone does something to many a device; and again, should it have been replaced.
     let is_file = |is_file: bool| if is_file { Ok(()) } else { Err(Error::other("it is no regular file")) };
     is_file(std::fs::symlink_metadata(path)?.is_file())?;
@@ -70,6 +70,11 @@ pub(super) fn bytes(path: &Path) -> Option<Vec<u8>> {
 /// The same as words.
 pub(super) fn text(path: &Path) -> Option<String> {
     word(path).ok().flatten()
+}
+
+/// An attribute as a number.
+pub(super) fn count(path: &Path) -> Option<u64> {
+    text(path)?.parse().ok()
 }
 
 /// A switch: `1` or `0`, nothing else.
